@@ -1,0 +1,42 @@
+// RawLock: the engine's innermost lock (Linux: raw_spinlock_t). Held for tens of nanoseconds, never across a wait,
+// a handler, the creation of a thread or the acquisition of a gate.
+//
+// Invariant: the word is 0 (free) or 1 (held). Unlocking is a plain store, so the uncontended pair costs one locked
+// instruction. A waiter spins briefly and then offers its CPU: the holder may have been preempted.
+#pragma once
+
+#include "bottomhalf/base/atomic.hpp"
+
+namespace bottomhalf {
+
+class RawLock {
+public:
+    constexpr RawLock() noexcept = default;
+    void lock() noexcept {
+        std::uint32_t expected = 0;
+        if (!word_.compare_exchange(expected, 1, std::memory_order_acquire)) lock_contended();
+    }
+    bool try_lock() noexcept {
+        std::uint32_t expected = 0;
+        return word_.compare_exchange(expected, 1, std::memory_order_acquire);
+    }
+    void unlock() noexcept { word_.store(0, std::memory_order_release); }
+    bool held() const noexcept { return word_.load(std::memory_order_relaxed) != 0; }
+
+private:
+    void lock_contended() noexcept;
+    Atomic<std::uint32_t> word_{0};
+};
+
+class RawGuard {
+public:
+    explicit RawGuard(RawLock& lock) noexcept : lock_(lock) { lock_.lock(); }
+    ~RawGuard() { lock_.unlock(); }
+    RawGuard(const RawGuard&) = delete;
+    RawGuard& operator=(const RawGuard&) = delete;
+
+private:
+    RawLock& lock_;
+};
+
+}  // namespace bottomhalf

@@ -1,0 +1,132 @@
+// Domain: what a task points to: its machine, as the floors see it. One typed slot per floor, filled by `machine`.
+//
+// A lower floor tells a higher one through the hooks, which the higher one installs at boot; a hook that is null is
+// not called.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bottomhalf/base/cpu_mask.hpp"
+#include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sched/cpu.hpp"
+#include "bottomhalf/sched/task.hpp"
+#include "bottomhalf/trace/kernel_log.hpp"
+#include "bottomhalf/trace/sink.hpp"
+
+namespace bottomhalf {
+
+class Softirqs;        // interrupt
+class IrqController;   // interrupt
+class TimerSubsystem;  // time
+class WorkqueueSubsystem;  // workqueue
+
+enum class DomainState : std::uint8_t { booting, running, halting, halted, forked };
+
+struct Domain {
+    Domain(std::string name, unsigned cpus, unsigned hz);
+    ~Domain();
+    Domain(const Domain&) = delete;
+    Domain& operator=(const Domain&) = delete;
+
+    const std::string name;
+    const unsigned nr_cpus;
+    const unsigned hz;
+    TraceSink trace;
+    KernelLog log;
+    std::vector<std::unique_ptr<Cpu>> cpus;  // I
+    std::unique_ptr<Substrate> substrate;    // I
+    Atomic<DomainState> state{DomainState::booting};
+
+    Softirqs* softirqs = nullptr;              // I
+    IrqController* irqs = nullptr;             // I
+    TimerSubsystem* timers = nullptr;          // I
+    WorkqueueSubsystem* workqueues = nullptr;  // I
+
+    struct Hooks {
+        // The clock event of a CPU is due (time installs it; called outside any lock, in task context of the clock).
+        void (*clock_event)(Domain&, unsigned cpu) = nullptr;
+        // The outermost local_bh_enable and the end of a hard interrupt: does this CPU have softirqs pending, and run
+        // them (the caller owns the CPU's bottom-half lock; its preempt_count says "serving" for the callee to set).
+        bool (*softirq_pending)(Domain&, unsigned cpu) = nullptr;
+        void (*run_softirqs)(Domain&, unsigned cpu, Task& self) = nullptr;
+        // Interrupts were latched while they were off on this CPU: deliver them.
+        bool (*irq_latched)(Domain&, unsigned cpu) = nullptr;
+        void (*deliver_irqs)(Domain&, unsigned cpu, Task& self) = nullptr;
+    } hooks;
+
+    // The calling thread's task in this machine; an unknown thread is adopted. CONTEXT: any.
+    Task& self() {
+        Task* t = current_task();
+        if (t != nullptr && t->domain.load(std::memory_order_relaxed) == this) [[likely]] return *t;
+        return adopt();
+    }
+    Nanoseconds now() { return substrate->now(); }
+    Jiffies jiffies() { return ns_to_jiffies(substrate->now(), hz); }
+    Cpu& cpu(unsigned i) { return *cpus[i]; }
+    bool running() const noexcept { return state.load(std::memory_order_relaxed) == DomainState::running; }
+    // Throws MachineHalted unless calls into this machine make sense.
+    void require_alive() const {
+        auto s = state.load(std::memory_order_relaxed);
+        if (s == DomainState::halted || s == DomainState::forked) [[unlikely]] refuse();
+    }
+    unsigned check_cpu(int cpu, const char* argument) const;  // throws InvalidArgument when out of range
+
+    // Makes and starts a task; join_task waits for its end and frees it. CONTEXT: task, no internal lock held.
+    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false);
+    void join_task(Task& task);
+    // Visits every task under the tasks lock: fn must be short and take no other lock.
+    void for_each_task(const std::function<void(Task&)>& fn);
+    // Makes every wait of the machine's tasks return Wake::exit (halting).
+    void evict_waiters(bool adopted_too);
+    // The last adopted tasks stop being this machine's.
+    void disown_adopted();
+
+    // The graph of waits (workqueue/deadlock): one lock, taken only by calls that are about to sleep.
+    RawLock wait_graph;
+
+private:
+    Task& adopt();
+    [[noreturn]] void refuse() const;
+    void add(Task& task);
+    void remove(Task& task);
+
+    RawLock tasks_lock_;
+    List tasks_;                             // L: tasks_lock_
+    Atomic<std::uint32_t> next_home_{0};     // the home CPU of the next adopted thread
+    Atomic<int> next_pid_{1};                // simulated machines number their tasks
+    friend struct AdoptionTable;
+};
+
+// Throws SchedulingWhileAtomic when the task may not sleep, naming the call (Linux: might_sleep).
+void might_sleep(Task& self, const char* call);
+// Sleeps until a wake-up or the deadline; the task's observer is told. Checks might_sleep itself.
+// Throws MachineExit when the machine evicts its waiters.
+Wake task_sleep(Task& self, Nanoseconds deadline, const char* kind);
+
+// local_bh_disable / local_bh_enable and local_irq_save / local_irq_restore of the calling task on its CPU.
+void local_bh_disable(Task& self);
+void local_bh_enable(Task& self);
+void local_irq_save(Task& self);
+void local_irq_restore(Task& self);
+// Linux: preempt_disable / preempt_enable.
+void preempt_disable(Task& self) noexcept;
+void preempt_enable(Task& self) noexcept;
+
+// "task kworker/0:1 (pid 7), preempt_count 0x101": for messages.
+std::string describe_task(const Task& task);
+// The absolute deadline of a relative limit in seconds; negative: none.
+Nanoseconds deadline_after(Domain& domain, double seconds);
+
+#define BH_TRACE(domain, cpu, task, name, ...)                                                                   \
+    do {                                                                                                         \
+        if ((domain).trace.enabled()) [[unlikely]]                                                               \
+            (domain).trace.emit((domain).now(), static_cast<int>(cpu), ::bottomhalf::trace_context(task),        \
+                                (task).name, name, __VA_ARGS__);                                                 \
+    } while (0)
+
+TraceContext trace_context(const Task& task) noexcept;
+
+}  // namespace bottomhalf

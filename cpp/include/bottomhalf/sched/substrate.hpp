@@ -1,0 +1,72 @@
+// Substrate: what a machine stands on. Two kinds: sched/host (threads of the operating system, real time) and
+// sched/simulated (fibers in the caller's thread, one at a time, virtual time).
+//
+// Nothing outside sched/host uses a thread, a futex or a clock directly. One interface from the first day, or it would
+// be the wrong one.
+#pragma once
+
+#include <cstdint>
+
+#include "bottomhalf/sched/jiffies.hpp"
+
+namespace bottomhalf {
+
+struct Task;
+struct Domain;
+
+enum class Wake : std::uint8_t {
+    woken,        // a wake() arrived since the last return
+    timeout,      // the deadline passed
+    interrupted,  // the task's Interrupter wants the wait given up (host)
+    exit,         // the machine is halting and evicts its waiters
+};
+
+// Asked by a wait of a thread that serves signals of the host language (Python's main thread).
+class Interrupter {
+public:
+    virtual ~Interrupter() = default;
+    // True: give the wait up with Wake::interrupted. Called without any internal lock and outside every gate.
+    virtual bool pending() = 0;
+};
+
+class Substrate {
+public:
+    virtual ~Substrate() = default;
+
+    virtual bool simulated() const noexcept = 0;
+    // Time since boot.
+    virtual Nanoseconds now() noexcept = 0;
+
+    // Starts a task at its entry. CONTEXT: task, no internal lock held. Throws Error when the system refuses a thread.
+    virtual void start(Task& task) = 0;
+    // Waits until the task's entry has returned, and frees what the substrate keeps for it.
+    virtual void join(Task& task) = 0;
+    // The calling thread becomes this task (an adopted thread, or a simulated machine's init) and stops being it.
+    virtual void adopt(Task& task) = 0;
+    virtual void release(Task& task) = 0;
+
+    // Sleeps until a wake() or the deadline. A wake() that came before the call makes it return at once, and is used
+    // up: a binary permit. Callers test their condition again: a wake may be an old one.
+    virtual Wake block(Task& self, Nanoseconds deadline) = 0;
+    // CONTEXT: any; never waits. May be called with internal locks held.
+    virtual void wake(Task& task) noexcept = 0;
+
+    // One turn of a loop that polls for something another task does (Linux: cpu_relax). Simulated: costs virtual time
+    // and lets others run.
+    virtual void relax(Task& self) = 0;
+    // Offers the CPU (Linux: cond_resched).
+    virtual void yield(Task& self) = 0;
+    // Uses CPU time: a spin on the host, virtual time when simulated (interruptible at the exact instant).
+    virtual void burn(Task& self, Nanoseconds duration) = 0;
+    // A place where a schedule may preempt. The host ignores it.
+    virtual void preemption_point(Task& self) = 0;
+
+    // At this instant (absolute; kForever: never) the domain's clock_event hook is to be called for the CPU, in a
+    // context that may enter a hard interrupt there. One event a CPU; a later call replaces an earlier one.
+    // CONTEXT: any; may be called with internal locks held.
+    virtual void set_clock_event(unsigned cpu, Nanoseconds when) noexcept = 0;
+    // No clock event is delivered any more once it returned. CONTEXT: task.
+    virtual void stop_clock() = 0;
+};
+
+}  // namespace bottomhalf
