@@ -77,7 +77,7 @@ struct AdoptionTable {
             found->may_gate = true;
             found->cpu.store(static_cast<int>(domain.next_home_.fetch_add(1u) % domain.nr_cpus));
             std::snprintf(found->name, sizeof found->name, "%s", domain.substrate->simulated() ? "init" : "thread");
-            found->pid = domain.next_pid_.fetch_add(1);
+            found->pid.store(domain.next_pid_.fetch_add(1));
             domain.substrate->adopt(*found);
             RawGuard guard(DomainRegistry::instance().lock);
             table.tasks.push_back(found);
@@ -159,7 +159,7 @@ Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* ar
     task->entry = entry;
     task->entry_arg = arg;
     task->may_gate = true;
-    task->pid = next_pid_.fetch_add(1);
+    task->pid.store(next_pid_.fetch_add(1));
     std::snprintf(task->name, sizeof task->name, "%s", task_name);
     add(*task);
     try {
@@ -199,7 +199,7 @@ TraceContext trace_context(const Task& task) noexcept {
 
 std::string describe_task(const Task& task) {
     char text[96];
-    std::snprintf(text, sizeof text, "task %s (pid %d, CPU %d, preempt_count 0x%x%s)", task.name, task.pid,
+    std::snprintf(text, sizeof text, "task %s (pid %d, CPU %d, preempt_count 0x%x%s)", task.name, task.pid.load(),
                   task.cpu.load(std::memory_order_relaxed), task.preempt_count, task.irqs_off ? ", interrupts off" : "");
     return text;
 }

@@ -1,8 +1,13 @@
 // Gate: what a task must hold to run a callback of a host language. The GIL is the one gate there is.
 //
+// A gate belongs to the function, not to the object: all Python items share one trampoline, registered with its gate.
 // The engine passes a gate before a batch of callbacks and leaves it before the task parks or turns to native work.
 // It never waits for a gate while it holds an internal lock.
 #pragma once
+
+#include <cstddef>
+
+#include "bottomhalf/base/atomic.hpp"
 
 namespace bottomhalf {
 
@@ -15,6 +20,61 @@ public:
     virtual void leave(Task& self) = 0;
     // Between two callbacks of a batch: gives way if somebody asks.
     virtual void poll(Task& self) = 0;
+    // A short name for the callback's object, for traces and reports, without entering the gate. The object is alive.
+    virtual void describe(const void* object, char* buffer, std::size_t size) = 0;
+    // The engine discards a queued object (halt, cancel) that nobody will run. Called outside all locks.
+    virtual void dropped(void* object) = 0;
+};
+
+// Registers function as one that runs behind gate, for the life of the process. At most 16 functions.
+void register_gate(void (*function)(), Gate* gate);
+
+namespace detail {
+struct GateTable {
+    static constexpr unsigned kSlots = 16;
+    std::uint64_t bloom = 0;  // written by register_gate before its functions are ever handed to the engine
+    unsigned used = 0;
+    void (*functions[kSlots])() = {};
+    Gate* gates[kSlots] = {};
+};
+extern GateTable g_gate_table;
+inline unsigned gate_hash(void (*function)()) noexcept {
+    auto a = reinterpret_cast<std::uintptr_t>(function);
+    return static_cast<unsigned>((a >> 4 ^ a >> 10) & 63);
+}
+Gate* gate_lookup(void (*function)()) noexcept;
+}  // namespace detail
+
+// The gate of a function, or null for native ones.
+template <class F>
+Gate* gate_of(F* function) noexcept {
+    auto f = reinterpret_cast<void (*)()>(function);
+    if ((detail::g_gate_table.bloom >> detail::gate_hash(f) & 1) == 0) return nullptr;
+    return detail::gate_lookup(f);
+}
+
+// Holds a gate across a batch of callbacks and leaves it at the end of the scope.
+class GatePass {
+public:
+    explicit GatePass(Task& self) noexcept : self_(self) {}
+    ~GatePass() { want(nullptr); }
+    GatePass(const GatePass&) = delete;
+    GatePass& operator=(const GatePass&) = delete;
+    // The next callback needs this gate (null: none).
+    void want(Gate* gate) {
+        if (gate == held_) {
+            if (gate != nullptr) gate->poll(self_);
+            return;
+        }
+        if (held_ != nullptr) held_->leave(self_);
+        held_ = gate;
+        if (gate != nullptr) gate->enter(self_);
+    }
+    Gate* held() const noexcept { return held_; }
+
+private:
+    Task& self_;
+    Gate* held_ = nullptr;
 };
 
 }  // namespace bottomhalf

@@ -31,7 +31,7 @@ struct Task {
     Atomic<int> cpu{0};               // A: written by the task; the CPU it runs on, or counts as running on
     int bound_cpu = kCpuUnbound;      // I: the CPU it may not leave, or kCpuUnbound
     int nice = 0;                     // I
-    int pid = 0;                      // I: the thread's id on the host, a small number when simulated
+    Atomic<int> pid{0};               // A: the thread's id on the host, a small number when simulated
     bool adopted = false;             // I: a foreign thread, or a simulated machine's init
     bool quiet = false;               // I: sleeps are not load (Linux: TASK_IDLE)
     char name[kNameSize] = {};        // I: the thread's real name on the host (cut to 15 characters there)

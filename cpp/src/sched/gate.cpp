@@ -1,0 +1,26 @@
+#include "bottomhalf/sched/gate.hpp"
+
+#include "bottomhalf/base/error.hpp"
+
+namespace bottomhalf {
+
+namespace detail {
+GateTable g_gate_table;
+
+Gate* gate_lookup(void (*function)()) noexcept {
+    for (unsigned i = 0; i < g_gate_table.used; ++i)
+        if (g_gate_table.functions[i] == function) return g_gate_table.gates[i];
+    return nullptr;
+}
+}  // namespace detail
+
+void register_gate(void (*function)(), Gate* gate) {
+    auto& table = detail::g_gate_table;
+    if (table.used == detail::GateTable::kSlots) throw Error("register_gate: all 16 slots are taken");
+    table.functions[table.used] = function;
+    table.gates[table.used] = gate;
+    ++table.used;
+    table.bloom |= std::uint64_t{1} << detail::gate_hash(function);
+}
+
+}  // namespace bottomhalf
