@@ -65,6 +65,8 @@ public:
     // context that may enter a hard interrupt there. One event a CPU; a later call replaces an earlier one.
     // CONTEXT: any; may be called with internal locks held.
     virtual void set_clock_event(unsigned cpu, Nanoseconds when) noexcept = 0;
+    // The clock starts (a thread of its own on the host). CONTEXT: task, at boot.
+    virtual void start_clock() {}
     // No clock event is delivered any more once it returned. CONTEXT: task.
     virtual void stop_clock() = 0;
 };

@@ -1,0 +1,32 @@
+// Completion (Linux: struct completion): a counter of done events and the tasks that wait for one, first come first
+// served.
+#pragma once
+
+#include "bottomhalf/sync/wait_queue.hpp"
+
+namespace bottomhalf {
+
+class Completion {
+public:
+    // Adds one event and wakes one waiter. CONTEXT: any. (Linux: complete)
+    void complete() noexcept;
+    // Every present and later wait succeeds until reinit(). CONTEXT: any. (Linux: complete_all)
+    void complete_all() noexcept;
+    // Consumes one event, sleeping until there is one. (Linux: wait_for_completion_timeout)
+    // CONTEXT: task that may sleep. Throws SchedulingWhileAtomic, MachineExit.
+    WaitResult wait(Task& self, Nanoseconds deadline = kForever, const char* kind = "wait_for_completion");
+    // Consumes an event if there is one. CONTEXT: any. (Linux: try_wait_for_completion)
+    bool try_wait() noexcept;
+    // Is an event there? CONTEXT: any. (Linux: completion_done)
+    bool done() const noexcept { return done_.load() != 0; }
+    // No event, as after construction. (Linux: reinit_completion)
+    void reinit() noexcept { done_.store(0); }
+    bool waited_for() noexcept { return waiters_.active(); }
+
+private:
+    static constexpr std::uint32_t kAll = ~0u;
+    Atomic<std::uint32_t> done_{0};
+    WaitQueue waiters_;
+};
+
+}  // namespace bottomhalf

@@ -1,0 +1,22 @@
+// Mutex (Linux: struct mutex): sleeps when contended, owner-only unlock, no recursion, task context only.
+#pragma once
+
+#include "bottomhalf/sync/wait_queue.hpp"
+
+namespace bottomhalf {
+
+class Mutex {
+public:
+    // CONTEXT: task that may sleep. Throws DeadlockError when the caller holds it, SchedulingWhileAtomic, MachineExit.
+    WaitResult lock(Task& self, Nanoseconds deadline = kForever);
+    bool try_lock(Task& self) noexcept;
+    // Throws MisuseError("mutex-not-owner") when another task holds it, or nobody.
+    void unlock(Task& self);
+    bool locked() const noexcept { return owner_.load() != nullptr; }
+
+private:
+    Atomic<Task*> owner_{nullptr};
+    WaitQueue waiters_;
+};
+
+}  // namespace bottomhalf

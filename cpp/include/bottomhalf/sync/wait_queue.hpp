@@ -1,0 +1,65 @@
+// Wait queues (Linux: wait_queue_head_t, wait_event, wake_up).
+//
+// The condition is evaluated before sleeping and after every wake-up, without the queue's lock. A waiter that leaves
+// for whatever reason (condition, deadline, interruption, MachineExit) has unlinked itself.
+#pragma once
+
+#include "bottomhalf/base/list.hpp"
+#include "bottomhalf/base/raw_lock.hpp"
+#include "bottomhalf/sched/domain.hpp"
+
+namespace bottomhalf {
+
+enum class WaitResult : std::uint8_t { ok, timeout, interrupted };
+
+// Throws TimedOut or Interrupted for the other two results: for waits whose callers have nothing to undo.
+void throw_unless_ok(WaitResult result, const char* call);
+
+class WaitQueue {
+public:
+    struct Entry {
+        Task* task = nullptr;
+        ListNode node;
+        bool exclusive = false;
+    };
+
+    // Sleeps until ready() holds. CONTEXT: task that may sleep. Throws SchedulingWhileAtomic, MachineExit.
+    template <class Ready>
+    WaitResult wait(Task& self, Ready&& ready, Nanoseconds deadline = kForever, const char* kind = "wait_event",
+                    bool exclusive = false) {
+        might_sleep(self, kind);
+        if (ready()) return WaitResult::ok;
+        Waiting waiting(*this, self, exclusive);
+        for (;;) {
+            waiting.enlist();
+            if (ready()) return WaitResult::ok;
+            switch (task_sleep(self, deadline, kind)) {
+                case Wake::timeout: return ready() ? WaitResult::ok : WaitResult::timeout;
+                case Wake::interrupted: return ready() ? WaitResult::ok : WaitResult::interrupted;
+                default: break;
+            }
+        }
+    }
+    // Wakes every non-exclusive waiter and at most n exclusive ones (Linux: wake_up_nr). Returns how many it woke.
+    // CONTEXT: any.
+    unsigned wake(unsigned n = 1) noexcept;
+    unsigned wake_all() noexcept { return wake(~0u); }
+    bool active() noexcept;
+
+private:
+    class Waiting {
+    public:
+        Waiting(WaitQueue& queue, Task& self, bool exclusive) noexcept : queue_(queue), entry_{&self, {}, exclusive} {}
+        ~Waiting();
+        void enlist() noexcept;
+
+    private:
+        WaitQueue& queue_;
+        Entry entry_;
+    };
+
+    RawLock lock_;
+    List waiters_;  // L: lock_
+};
+
+}  // namespace bottomhalf

@@ -1,0 +1,234 @@
+// Threads, futexes and clocks of Linux: the one place that uses them.
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "bottomhalf/sched/host/factory.hpp"
+
+namespace bottomhalf {
+
+namespace {
+
+// Task::permit
+constexpr std::uint32_t kNone = 0, kPermit = 1, kParked = 2;
+
+// A wait that serves signals looks at its Interrupter at least this often: the signal may have reached another thread.
+constexpr Nanoseconds kInterruptSlice = 100 * kMillisecond;
+
+Nanoseconds read_clock(clockid_t id) noexcept {
+    timespec t;
+    clock_gettime(id, &t);
+    return static_cast<Nanoseconds>(t.tv_sec) * kSecond + t.tv_nsec;
+}
+
+int futex(std::atomic<std::uint32_t>& word, int op, std::uint32_t value, const timespec* deadline) noexcept {
+    return static_cast<int>(
+        syscall(SYS_futex, &word, op | FUTEX_PRIVATE_FLAG, value, deadline, nullptr, FUTEX_BITSET_MATCH_ANY));
+}
+
+class HostSubstrate final : public Substrate {
+public:
+    explicit HostSubstrate(Domain& domain)
+        : domain_(domain), boot_(read_clock(CLOCK_MONOTONIC)), events_(domain.nr_cpus) {
+        for (auto& event : events_) event = std::make_unique<Atomic<Nanoseconds>>(kForever);
+    }
+    ~HostSubstrate() override { stop_clock(); }
+
+    bool simulated() const noexcept override { return false; }
+    Nanoseconds now() noexcept override { return read_clock(CLOCK_MONOTONIC) - boot_; }
+
+    void start(Task& task) override {
+        auto* thread = new pthread_t;
+        task.substrate_data = thread;
+        // Signals belong to the host program's own threads.
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        int error = pthread_create(thread, nullptr, &HostSubstrate::main, &task);
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        if (error != 0) {
+            delete thread;
+            task.substrate_data = nullptr;
+            throw Error(std::string("cannot create thread ") + task.name + ": " + std::strerror(error));
+        }
+    }
+
+    void join(Task& task) override {
+        auto* thread = static_cast<pthread_t*>(task.substrate_data);
+        if (thread == nullptr) return;
+        pthread_join(*thread, nullptr);
+        delete thread;
+        task.substrate_data = nullptr;
+    }
+
+    void adopt(Task& task) override {
+        task.pid.store(static_cast<int>(syscall(SYS_gettid)));
+        pthread_getname_np(pthread_self(), task.name, sizeof task.name);
+    }
+    void release(Task&) override {}
+
+    Wake block(Task& self, Nanoseconds deadline) override {
+        std::atomic<std::uint32_t>& word = self.permit.raw();
+        for (;;) {
+            if (self.exiting.load(std::memory_order_relaxed)) return Wake::exit;
+            std::uint32_t seen = kNone;
+            if (!word.compare_exchange_strong(seen, kParked)) {
+                // A thread parks itself only, so the word can only be a permit.
+                word.store(kNone);
+                return self.exiting.load(std::memory_order_relaxed) ? Wake::exit : Wake::woken;
+            }
+            Nanoseconds limit = deadline;
+            if (self.interrupter != nullptr) limit = std::min(limit, now() + kInterruptSlice);
+            timespec t, *until = nullptr;
+            if (limit != kForever) {
+                Nanoseconds absolute = limit + boot_;
+                t.tv_sec = absolute / kSecond;
+                t.tv_nsec = absolute % kSecond;
+                until = &t;
+            }
+            int error = futex(word, FUTEX_WAIT_BITSET, kParked, until) == 0 ? 0 : errno;
+            if (word.exchange(kNone) == kPermit)
+                return self.exiting.load(std::memory_order_relaxed) ? Wake::exit : Wake::woken;
+            if (self.interrupter != nullptr && (error == EINTR || error == ETIMEDOUT) && self.interrupter->pending())
+                return Wake::interrupted;
+            if (error == ETIMEDOUT && deadline != kForever && now() >= deadline) return Wake::timeout;
+        }
+    }
+
+    void wake(Task& task) noexcept override {
+        std::atomic<std::uint32_t>& word = task.permit.raw();
+        // Already has its permit: no locked instruction, no system call. The fence keeps what the caller published
+        // before this look visible to a task that is using the permit up right now.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (word.load(std::memory_order_relaxed) == kPermit) return;
+        if (word.exchange(kPermit) == kParked) futex(word, FUTEX_WAKE, 1, nullptr);
+    }
+
+    void relax(Task&) override {
+        // A poller that has turned often is waiting for a thread that is off its CPU: it stops competing.
+        [[gnu::tls_model("initial-exec")]] thread_local std::uint32_t turns = 0;
+        if (++turns % 64 != 0) return spin_pause();
+        if (turns % 4096 != 0) {
+            sched_yield();
+            return;
+        }
+        timespec pause{0, 50'000};
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+    }
+    void yield(Task&) override { sched_yield(); }
+    void burn(Task&, Nanoseconds duration) override {
+        const Nanoseconds end = read_clock(CLOCK_THREAD_CPUTIME_ID) + duration;
+        while (read_clock(CLOCK_THREAD_CPUTIME_ID) < end) spin_pause();
+    }
+    void preemption_point(Task&) override {}
+
+    void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override {
+        events_[cpu]->store(when);
+        // The clock stores next_ and then looks at the events again; here it is the other way round.
+        if (when < next_.load() && clock_ != nullptr) wake(*clock_);
+    }
+
+    void start_clock() override {
+        clock_ = &domain_.spawn("bh-clock", &HostSubstrate::clock_main, this, kCpuUnbound, 0, true);
+    }
+    void stop_clock() override {
+        if (clock_ == nullptr) return;
+        stopping_.store(true);
+        wake(*clock_);
+        Task* clock = clock_;
+        domain_.join_task(*clock);
+        clock_ = nullptr;
+    }
+
+private:
+    static void* main(void* argument) {
+        Task& task = *static_cast<Task*>(argument);
+        set_current_task(&task);
+        task.pid.store(static_cast<int>(syscall(SYS_gettid)));
+        char short_name[16];
+        std::snprintf(short_name, sizeof short_name, "%s", task.name);
+        pthread_setname_np(pthread_self(), short_name);
+        if (task.bound_cpu != kCpuUnbound) pin(static_cast<unsigned>(task.bound_cpu));
+        // Needs a privilege when negative; without it the level is a wish.
+        if (task.nice != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(task.pid.load()), task.nice);
+        try {
+            task.entry(task, task.entry_arg);
+        } catch (const MachineExit&) {
+        }
+        task.state.store(TaskState::dead);
+        set_current_task(nullptr);
+        return nullptr;
+    }
+
+    static void pin(unsigned cpu) noexcept {
+        cpu_set_t allowed;
+        CPU_ZERO(&allowed);
+        if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || !CPU_ISSET(cpu, &allowed))
+            return;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+
+    Nanoseconds earliest() const noexcept {
+        Nanoseconds when = kForever;
+        for (auto& event : events_) when = std::min(when, event->load());
+        return when;
+    }
+
+    static void clock_main(Task& self, void* argument) {
+        auto& substrate = *static_cast<HostSubstrate*>(argument);
+        self.may_gate = false;  // a thread that waited for one CPU's callbacks would be late for the others
+        prctl(PR_SET_TIMERSLACK, 1UL);
+        while (!substrate.stopping_.load()) {
+            const Nanoseconds when = substrate.earliest();
+            substrate.next_.store(when);
+            if (substrate.earliest() < when) continue;
+            const Nanoseconds now = substrate.now();
+            if (when > now) {
+                self.state.store(TaskState::idle);
+                substrate.block(self, when);
+                self.state.store(TaskState::running);
+                continue;
+            }
+            for (unsigned cpu = 0; cpu < substrate.events_.size(); ++cpu) {
+                auto& event = *substrate.events_[cpu];
+                Nanoseconds due = event.load();
+                // An event that was moved meanwhile stays.
+                if (due > now || !event.compare_exchange(due, kForever)) continue;
+                if (substrate.domain_.hooks.clock_event != nullptr)
+                    substrate.domain_.hooks.clock_event(substrate.domain_, cpu);
+            }
+        }
+    }
+
+    Domain& domain_;
+    const Nanoseconds boot_;
+    std::vector<std::unique_ptr<Atomic<Nanoseconds>>> events_;
+    Atomic<Nanoseconds> next_{0};
+    Atomic<bool> stopping_{false};
+    Task* clock_ = nullptr;  // I: set at boot, before timers exist
+};
+
+}  // namespace
+
+std::unique_ptr<Substrate> make_host_substrate(Domain& domain) { return std::make_unique<HostSubstrate>(domain); }
+
+unsigned host_cpus() noexcept {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
+    return static_cast<unsigned>(CPU_COUNT(&allowed));
+}
+
+}  // namespace bottomhalf
