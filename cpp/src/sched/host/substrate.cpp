@@ -106,10 +106,6 @@ public:
 
     void wake(Task& task) noexcept override {
         std::atomic<std::uint32_t>& word = task.permit.raw();
-        // Already has its permit: no locked instruction, no system call. The fence keeps what the caller published
-        // before this look visible to a task that is using the permit up right now.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (word.load(std::memory_order_relaxed) == kPermit) return;
         if (word.exchange(kPermit) == kParked) futex(word, FUTEX_WAKE, 1, nullptr);
     }
 
