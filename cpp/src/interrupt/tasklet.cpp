@@ -114,7 +114,10 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
         }
         if (waiting_.load() != 0) waiters_.wake_all();
         // Scheduled anew meanwhile: that schedule stands for both and is queued on its own.
-        if ((state & Tasklet::kSched) == 0) set_aside(tasklet, cpu);
+        if ((state & Tasklet::kSched) == 0)
+            set_aside(tasklet, cpu);
+        else if (gate_of(tasklet.callback) != nullptr)
+            domain_.softirqs->count_gated(level, cpu, -1);
         return;
     }
     auto* const callback = tasklet.callback;

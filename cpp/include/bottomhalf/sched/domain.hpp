@@ -120,11 +120,12 @@ std::string describe_task(const Task& task);
 // The absolute deadline of a relative limit in seconds; negative: none.
 Nanoseconds deadline_after(Domain& domain, double seconds);
 
-#define BH_TRACE(domain, cpu, task, name, ...)                                                                   \
+#define BH_TRACE(domain_arg, cpu_arg, task_arg, event_arg, ...)                                                     \
     do {                                                                                                         \
-        if ((domain).trace.enabled()) [[unlikely]]                                                               \
-            (domain).trace.emit((domain).now(), static_cast<int>(cpu), ::bottomhalf::trace_context(task),        \
-                                (task).name, name, __VA_ARGS__);                                                 \
+        if ((domain_arg).trace.enabled()) [[unlikely]]                                                           \
+            (domain_arg).trace.emit((domain_arg).now(), static_cast<int>(cpu_arg),                               \
+                                    ::bottomhalf::trace_context(task_arg), (task_arg).name, event_arg,           \
+                                    __VA_ARGS__);                                                                \
     } while (0)
 
 TraceContext trace_context(const Task& task) noexcept;

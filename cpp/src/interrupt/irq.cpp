@@ -1,0 +1,388 @@
+#include "bottomhalf/interrupt/irq.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace bottomhalf {
+
+namespace {
+constexpr int kMaxIrq = 4095;
+// Linux: of 100000 interrupts more than 99900 unhandled ones, less than 100 ms apart, make a line nobody cares for.
+constexpr unsigned kSpuriousWindow = 100000, kSpuriousLimit = 99900;
+}  // namespace
+
+std::shared_ptr<IrqAction> IrqLine::request(IrqAction::Handler handler, IrqAction::Handler thread_fn, unsigned flags,
+                                            std::string name, void* dev) {
+    Task& self = domain_.self();
+    might_sleep(self, "request_irq");
+    const std::string who = "request_irq(irq=" + std::to_string(irq_) + ", name='" + name + "'): ";
+    if (handler == nullptr && thread_fn == nullptr)
+        throw InvalidArgument(who + "neither a handler nor a thread function given");
+    if ((flags & irqf::kShared) != 0 && dev == nullptr)
+        throw InvalidArgument(who + "a shared line needs a dev that tells its actions apart");
+    if ((flags & irqf::kShared) != 0 && (flags & irqf::kNoAutoen) != 0)
+        throw InvalidArgument(who + "NO_AUTOEN does not go with SHARED: the other actions expect the line enabled");
+    if (handler == nullptr && (flags & irqf::kOneshot) == 0)
+        throw InvalidArgument(who + "Threaded irq requested with handler=NULL and !ONESHOT; add ONESHOT");
+    if (handler != nullptr && thread_fn == nullptr) flags |= irqf::kCondOneshot;
+
+    auto action = std::shared_ptr<IrqAction>(new IrqAction(*this));
+    action->handler_ = handler;
+    action->thread_fn_ = thread_fn;
+    action->flags_ = flags;
+    action->name_ = std::move(name);
+    action->dev_ = dev;
+    if (thread_fn != nullptr) {
+        char task_name[Task::kNameSize];
+        std::snprintf(task_name, sizeof task_name, "irq/%d-%s", irq_, action->name_.c_str());
+        action->thread_ = &domain_.spawn(
+            task_name,
+            [](Task& me, void* arg) {
+                auto& a = *static_cast<IrqAction*>(arg);
+                a.line().thread_main(a, me);
+            },
+            action.get(), kCpuUnbound, 0, true);
+    }
+    bool conflict = false;
+    {
+        RawGuard guard(lock_);
+        if (!actions_.empty()) {
+            const unsigned old = actions_.front()->flags_;
+            const unsigned trigger = flags & irqf::kTriggerMask, old_trigger = old & irqf::kTriggerMask;
+            const bool oneshot_differs =
+                ((old ^ flags) & irqf::kOneshot) != 0 && (flags & irqf::kCondOneshot) == 0 && (old & irqf::kCondOneshot) == 0;
+            conflict = (old & flags & irqf::kShared) == 0 || (trigger != 0 && old_trigger != 0 && trigger != old_trigger) ||
+                       oneshot_differs || ((old ^ flags) & irqf::kPercpu) != 0 || actions_.size() >= 64;
+        }
+        if (!conflict) {
+            if (actions_.empty() && (flags & irqf::kNoAutoen) != 0) depth_ = 1;
+            actions_.push_back(action);
+        } else {
+            action->stopping_ = true;
+        }
+    }
+    if (conflict) {
+        if (action->thread_ != nullptr) {
+            domain_.substrate->wake(*action->thread_);
+            domain_.join_task(*action->thread_);
+        }
+        throw MisuseError("irq-busy", who + "the line is taken, and both sides must ask for SHARED with the same trigger, "
+                                            "ONESHOT and PERCPU flags (-EBUSY)");
+    }
+    return action;
+}
+
+std::vector<std::shared_ptr<IrqAction>> IrqLine::actions() const {
+    RawGuard guard(lock_);
+    return actions_;
+}
+
+unsigned IrqLine::depth() const {
+    RawGuard guard(lock_);
+    return depth_;
+}
+
+bool IrqLine::quiescent() const {
+    RawGuard guard(lock_);
+    if (in_progress_) return false;
+    return std::none_of(actions_.begin(), actions_.end(),
+                        [](auto& a) { return a->thread_active_ || a->wake_pending_; });
+}
+
+void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
+    Task& self = domain_.self();
+    might_sleep(self, "free_irq");
+    if (action.thread_ == &self)
+        throw DeadlockError("free_irq: called from the action's own thread function, it would wait for itself");
+    std::shared_ptr<IrqAction> keep;
+    {
+        RawGuard guard(lock_);
+        auto it = std::find_if(actions_.begin(), actions_.end(), [&](auto& a) { return a.get() == &action; });
+        if (it != actions_.end()) {
+            keep = *it;
+            actions_.erase(it);
+            action.stopping_ = true;
+        }
+    }
+    if (keep == nullptr)
+        throw MisuseError("irq-already-free", "free_irq: trying to free already-free IRQ " + std::to_string(irq_) +
+                                                  " action '" + action.name_ + "'");
+    throw_unless_ok(idle_.wait(
+                        self,
+                        [&] {
+                            RawGuard guard(lock_);
+                            return !in_progress_;
+                        },
+                        deadline, "free_irq"),
+                    "free_irq");
+    if (keep->thread_ != nullptr) {
+        domain_.substrate->wake(*keep->thread_);
+        domain_.join_task(*keep->thread_);
+        keep->thread_ = nullptr;
+    }
+    RawGuard guard(lock_);
+    if (actions_.empty()) {
+        depth_ = 0;
+        masked_ = 0;
+        latched_ = false;
+    }
+}
+
+void IrqLine::fire(unsigned cpu) {
+    Task& self = domain_.self();
+    {
+        RawGuard guard(lock_);
+        last_cpu_ = cpu;
+        if (actions_.empty()) return;  // no driver: the line is masked at the controller
+    }
+    int saved_cpu = 0;
+    if (!try_hardirq_enter(self, cpu, saved_cpu)) {
+        domain_.irqs->latch(*this, cpu);
+        return;
+    }
+    CurrentScope current(self);
+    handle(cpu, self);
+    hardirq_exit(self, saved_cpu);
+}
+
+// In hard-interrupt context of `self` on `cpu`.
+void IrqLine::handle(unsigned cpu, Task& self) {
+    std::vector<std::shared_ptr<IrqAction>> actions;
+    {
+        RawGuard guard(lock_);
+        if (in_progress_ || depth_ != 0 || masked_ != 0) {
+            latched_ = true;
+            return;
+        }
+        in_progress_ = true;
+        latched_ = false;
+        actions = actions_;
+    }
+    for (;;) {
+        bool any = false;
+        {
+            GatePass pass(self);
+            for (auto& action : actions) {
+                BH_TRACE(domain_, cpu, self, "irq_handler_entry", "irq=%d name=%s", irq_, action->name_.c_str());
+                IrqReturn result = action->handler_ == nullptr ? IrqReturn::wake_thread
+                                                               : call(action->handler_, *action, pass);
+                BH_TRACE(domain_, cpu, self, "irq_handler_exit", "irq=%d ret=%s", irq_,
+                         result == IrqReturn::none ? "unhandled" : "handled");
+                any = any || result != IrqReturn::none;
+                if (result != IrqReturn::wake_thread) continue;
+                bool warn = false, wake = false;
+                {
+                    RawGuard guard(lock_);
+                    if (action->thread_fn_ == nullptr) {
+                        warn = !action->warned_no_thread_;
+                        action->warned_no_thread_ = true;
+                    } else if (!action->wake_pending_ && !action->stopping_) {
+                        wake = action->wake_pending_ = true;
+                        // Woken again while it runs, a one-shot thread keeps the line masked for both runs.
+                        if ((action->flags_ & irqf::kOneshot) != 0) ++masked_;
+                    }
+                }
+                if (wake) domain_.substrate->wake(*action->thread_);
+                if (warn)
+                    domain_.log.write(domain_.now(), LogLevel::warning,
+                                      "IRQ " + std::to_string(irq_) + " device " + action->name_ +
+                                          " returned IRQ_WAKE_THREAD but no thread function available.");
+            }
+        }
+        account(any);
+        RawGuard guard(lock_);
+        ++handled_;
+        // Several interrupts that came meanwhile collapse into one replay.
+        if (latched_ && depth_ == 0 && masked_ == 0 && !actions_.empty()) {
+            latched_ = false;
+            actions = actions_;
+            continue;
+        }
+        in_progress_ = false;
+        break;
+    }
+    idle_.wake_all();
+}
+
+IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass& pass) {
+    pass.want(gate_of(handler));
+    try {
+        return handler(irq_, action.dev_);
+    } catch (const std::exception& e) {
+        domain_.log.write(domain_.now(), LogLevel::err,
+                          "irq " + std::to_string(irq_) + " handler of '" + action.name_ + "': exception: " + e.what());
+        return IrqReturn::none;
+    }
+}
+
+void IrqLine::account(bool was_handled) {
+    bool give_up = false;
+    {
+        RawGuard guard(lock_);
+        if (!was_handled) {
+            const Nanoseconds now = domain_.now();
+            unhandled_ = unhandled_ == 0 || now - last_unhandled_ < 100 * kMillisecond ? unhandled_ + 1 : 1;
+            last_unhandled_ = now;
+        }
+        if (++seen_ < kSpuriousWindow) return;
+        give_up = unhandled_ > kSpuriousLimit;
+        seen_ = unhandled_ = 0;
+        if (give_up) ++depth_;
+    }
+    if (!give_up) return;
+    const std::string number = std::to_string(irq_);
+    domain_.log.write(domain_.now(), LogLevel::err, "irq " + number + ": nobody cared");
+    domain_.log.write(domain_.now(), LogLevel::err, "handlers:");
+    for (auto& action : actions()) domain_.log.write(domain_.now(), LogLevel::err, "  " + action->name_);
+    domain_.log.write(domain_.now(), LogLevel::emerg, "Disabling IRQ #" + number);
+}
+
+void IrqLine::thread_main(IrqAction& action, Task& self) {
+    for (;;) {
+        bool run = false;
+        {
+            RawGuard guard(lock_);
+            if (action.wake_pending_) {
+                action.wake_pending_ = false;
+                run = action.thread_active_ = true;
+            } else if (action.stopping_) {
+                return;
+            }
+        }
+        if (!run) {
+            self.state.store(TaskState::idle);
+            domain_.substrate->block(self, kForever);
+            self.state.store(TaskState::running);
+            continue;
+        }
+        {
+            GatePass pass(self);
+            try {
+                call(action.thread_fn_, action, pass);
+            } catch (const MachineExit&) {
+            }
+        }
+        bool replay = false;
+        unsigned cpu = 0;
+        {
+            RawGuard guard(lock_);
+            action.thread_active_ = false;
+            if ((action.flags_ & irqf::kOneshot) != 0 && masked_ != 0) --masked_;
+            if (masked_ == 0 && depth_ == 0 && latched_ && !in_progress_ && !actions_.empty()) {
+                latched_ = false;
+                replay = true;
+                cpu = last_cpu_;
+            }
+        }
+        idle_.wake_all();
+        if (replay) fire(cpu);
+    }
+}
+
+void IrqLine::disable_nosync() {
+    RawGuard guard(lock_);
+    ++depth_;
+}
+
+void IrqLine::disable(Nanoseconds deadline) {
+    Task& self = domain_.self();
+    might_sleep(self, "disable_irq");
+    disable_nosync();
+    synchronize(deadline);
+}
+
+void IrqLine::enable() {
+    unsigned cpu = 0;
+    {
+        RawGuard guard(lock_);
+        if (depth_ == 0)
+            throw UnbalancedEnable("Unbalanced enable for IRQ " + std::to_string(irq_) +
+                                   ": each enable() needs a disable() before");
+        if (--depth_ != 0 || !latched_ || masked_ != 0) return;
+        latched_ = false;
+        cpu = last_cpu_;
+    }
+    fire(cpu);
+}
+
+void IrqLine::synchronize(Nanoseconds deadline) {
+    Task& self = domain_.self();
+    might_sleep(self, "synchronize_irq");
+    for (auto& action : actions())
+        if (action->thread_ == &self)
+            throw DeadlockError("synchronize_irq: called from a thread function of this line, it would wait for itself");
+    throw_unless_ok(idle_.wait(self, [&] { return quiescent(); }, deadline, "synchronize_irq"), "synchronize_irq");
+}
+
+IrqController::IrqController(Domain& domain) : domain_(domain) {
+    for (unsigned i = 0; i < domain.nr_cpus; ++i) per_cpu_.push_back(std::make_unique<PerCpu>());
+    domain.irqs = this;
+    domain.hooks.irq_latched = [](Domain& d, unsigned cpu) { return d.irqs->per_cpu_[cpu]->any.load(); };
+    domain.hooks.deliver_irqs = [](Domain& d, unsigned cpu, Task& self) { d.irqs->deliver(cpu, self); };
+}
+
+IrqController::~IrqController() {
+    domain_.hooks.irq_latched = nullptr;
+    domain_.hooks.deliver_irqs = nullptr;
+    domain_.irqs = nullptr;
+}
+
+IrqLine& IrqController::line(int irq) {
+    if (irq < 0 || irq > kMaxIrq)
+        throw InvalidArgument("irq=" + std::to_string(irq) + " is no interrupt line: allowed are 0 to " +
+                              std::to_string(kMaxIrq));
+    RawGuard guard(lock_);
+    auto& slot = lines_[irq];
+    if (slot == nullptr) slot = std::make_unique<IrqLine>(domain_, irq);
+    return *slot;
+}
+
+void IrqController::latch(IrqLine& line, unsigned cpu) {
+    PerCpu& mine = *per_cpu_[cpu];
+    {
+        RawGuard guard(mine.lock);
+        // One bit a line, as in a controller's request register.
+        if (std::find(mine.latched.begin(), mine.latched.end(), &line) == mine.latched.end())
+            mine.latched.push_back(&line);
+        mine.any.store(true);
+    }
+    // The section that had interrupts off may have ended before it could see the latch.
+    if (domain_.cpu(cpu).irq_owner.load() == nullptr) deliver(cpu, domain_.self());
+}
+
+void IrqController::deliver(unsigned cpu, Task& self) {
+    PerCpu& mine = *per_cpu_[cpu];
+    while (mine.any.load()) {
+        int saved_cpu = 0;
+        if (!try_hardirq_enter(self, cpu, saved_cpu)) return;  // its holder delivers
+        std::vector<IrqLine*> lines;
+        {
+            RawGuard guard(mine.lock);
+            lines.swap(mine.latched);
+            mine.any.store(false);
+        }
+        {
+            CurrentScope current(self);
+            for (IrqLine* line : lines) line->handle(cpu, self);
+        }
+        hardirq_exit(self, saved_cpu);
+    }
+}
+
+void IrqController::stop() {
+    std::vector<IrqLine*> lines;
+    {
+        RawGuard guard(lock_);
+        for (auto& [irq, line] : lines_) lines.push_back(line.get());
+    }
+    for (IrqLine* line : lines)
+        for (auto& action : line->actions()) {
+            try {
+                line->free(*action);
+            } catch (const MisuseError&) {
+                // Freed by somebody else between the look and the call.
+            }
+        }
+}
+
+}  // namespace bottomhalf
