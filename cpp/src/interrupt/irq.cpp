@@ -361,10 +361,8 @@ void IrqController::deliver(unsigned cpu, Task& self) {
             lines.swap(mine.latched);
             mine.any.store(false);
         }
-        {
-            CurrentScope current(self);
-            for (IrqLine* line : lines) line->handle(cpu, self);
-        }
+        CurrentScope current(self);
+        for (IrqLine* line : lines) line->handle(cpu, self);
         hardirq_exit(self, saved_cpu);
     }
 }

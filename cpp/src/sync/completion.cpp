@@ -2,29 +2,88 @@
 
 namespace bottomhalf {
 
-void Completion::complete() noexcept {
-    std::uint32_t n = done_.load();
-    while (n < kAll - 1 && !done_.compare_exchange_weak(n, n + 1, std::memory_order_seq_cst, std::memory_order_seq_cst)) {
+namespace {
+struct Waiter {
+    Task* task;
+    ListNode node;
+};
+}  // namespace
+
+void Completion::wake(bool all) noexcept {
+    while (ListNode* node = waiters_.pop_front()) {
+        Task* task = container_of(node, &Waiter::node)->task;
+        task->domain.load(std::memory_order_relaxed)->substrate->wake(*task);
+        if (!all) break;
     }
-    waiters_.wake(1);
+}
+
+void Completion::complete() noexcept {
+    RawGuard guard(lock_);
+    if (done_ < kAll - 1) ++done_;
+    wake(false);
 }
 
 void Completion::complete_all() noexcept {
-    done_.store(kAll);
-    waiters_.wake_all();
+    RawGuard guard(lock_);
+    done_ = kAll;
+    wake(true);
+}
+
+bool Completion::consume() noexcept {
+    if (done_ == 0) return false;
+    if (done_ != kAll) --done_;
+    return true;
 }
 
 bool Completion::try_wait() noexcept {
-    std::uint32_t n = done_.load();
-    for (;;) {
-        if (n == 0) return false;
-        if (n == kAll) return true;
-        if (done_.compare_exchange_weak(n, n - 1, std::memory_order_seq_cst, std::memory_order_seq_cst)) return true;
-    }
+    RawGuard guard(lock_);
+    return consume();
+}
+
+bool Completion::done() noexcept {
+    RawGuard guard(lock_);
+    return done_ != 0;
+}
+
+void Completion::reinit() noexcept {
+    RawGuard guard(lock_);
+    done_ = 0;
+}
+
+bool Completion::waited_for() noexcept {
+    RawGuard guard(lock_);
+    return !waiters_.empty();
 }
 
 WaitResult Completion::wait(Task& self, Nanoseconds deadline, const char* kind) {
-    return waiters_.wait(self, [this] { return try_wait(); }, deadline, kind, true);
+    might_sleep(self, kind);
+    Waiter waiter{&self, {}};
+    // Leaves the list however the wait ends; an event that was meant for a waiter that gives up goes to the next one.
+    struct Leave {
+        Completion& completion;
+        Waiter& waiter;
+        ~Leave() {
+            RawGuard guard(completion.lock_);
+            if (waiter.node.linked())
+                waiter.node.unlink();
+            else if (completion.done_ != 0)
+                completion.wake(completion.done_ == kAll);
+        }
+    };
+    {
+        RawGuard guard(lock_);
+        if (consume()) return WaitResult::ok;
+        waiters_.push_back(waiter.node);
+    }
+    Leave leave{*this, waiter};
+    for (;;) {
+        const Wake wake = task_sleep(self, deadline, kind);
+        RawGuard guard(lock_);
+        if (consume()) return WaitResult::ok;
+        if (wake == Wake::timeout) return WaitResult::timeout;
+        if (wake == Wake::interrupted) return WaitResult::interrupted;
+        if (!waiter.node.linked()) waiters_.push_back(waiter.node);
+    }
 }
 
 }  // namespace bottomhalf

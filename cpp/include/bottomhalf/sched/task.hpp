@@ -22,6 +22,8 @@ public:
     virtual void running(Task& self) noexcept = 0;   // Linux: wq_worker_running
 };
 
+struct Worker;  // workqueue
+
 enum class TaskState : std::uint8_t { running, sleeping, idle, dead };
 
 struct Task {
@@ -40,6 +42,7 @@ struct Task {
     std::uint32_t irqs_off = 0;       // O: depth of local_irq_save
     Atomic<TaskState> state{TaskState::running};
     TaskObserver* observer = nullptr;        // O
+    Worker* worker = nullptr;                // I: what the workqueue floor keeps for a kworker
     Interrupter* interrupter = nullptr;      // O
     bool may_gate = false;                   // O: callbacks behind a gate may run in this task (see interrupt/softirq)
     void (*entry)(Task&, void*) = nullptr;   // I

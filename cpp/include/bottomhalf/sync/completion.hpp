@@ -1,5 +1,8 @@
 // Completion (Linux: struct completion): a counter of done events and the tasks that wait for one, first come first
 // served.
+//
+// A completion may be destroyed as soon as a wait on it returned: counter and waiters share one lock, which complete()
+// holds until its last access.
 #pragma once
 
 #include "bottomhalf/sync/wait_queue.hpp"
@@ -18,15 +21,18 @@ public:
     // Consumes an event if there is one. CONTEXT: any. (Linux: try_wait_for_completion)
     bool try_wait() noexcept;
     // Is an event there? CONTEXT: any. (Linux: completion_done)
-    bool done() const noexcept { return done_.load() != 0; }
+    bool done() noexcept;
     // No event, as after construction. (Linux: reinit_completion)
-    void reinit() noexcept { done_.store(0); }
-    bool waited_for() noexcept { return waiters_.active(); }
+    void reinit() noexcept;
+    bool waited_for() noexcept;
 
 private:
     static constexpr std::uint32_t kAll = ~0u;
-    Atomic<std::uint32_t> done_{0};
-    WaitQueue waiters_;
+    bool consume() noexcept;
+    void wake(bool all) noexcept;
+    RawLock lock_;
+    std::uint32_t done_ = 0;  // L: lock_
+    List waiters_;            // L: lock_
 };
 
 }  // namespace bottomhalf
