@@ -1,0 +1,111 @@
+"""One machine for each test, a watchdog against hangs, and a count of threads before and after."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for `import helpers` under --import-mode=importlib
+
+import bottomhalf as bh
+from helpers import LONG, eventually, threads
+
+WATCHDOG = 120  # seconds for a whole test; arbitrary, only a hang reaches it
+
+
+class Hung(BaseException):
+    """The watchdog's exception: no test swallows it by accident."""
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "watchdog(seconds): how long the test may take before it counts as hung")
+    config.addinivalue_line("markers", "foreign_threads: a library under test keeps threads that are not ours")
+    config.stash[_STDERR] = os.dup(2)  # the real one: capturing is suspended here
+
+
+_STDERR = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def watchdog(request):
+    """A test that hangs fails with Hung when its wait can be interrupted; else the process ends with all stacks."""
+    marker = request.node.get_closest_marker("watchdog")
+    seconds = marker.args[0] if marker else WATCHDOG
+
+    def hung(signum, frame):
+        faulthandler.dump_traceback(request.config.stash[_STDERR])
+        raise Hung(f"{request.node.nodeid} took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    faulthandler.dump_traceback_later(2 * seconds, exit=True, file=request.config.stash[_STDERR])
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    faulthandler.cancel_dump_traceback_later()
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_leaks(request, watchdog):
+    """After the test, machines halted, no thread exists that did not exist before."""
+    before, before_python = threads(), set(threading.enumerate())
+    yield
+    if request.node.get_closest_marker("foreign_threads"):
+        return
+    eventually(lambda: threads() <= before, f"threads left over beside {before}", timeout=LONG)
+    eventually(lambda: set(threading.enumerate()) <= before_python, "Python threads left over", timeout=LONG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash.setdefault(_FAILED, False)
+    item.stash[_FAILED] = item.stash[_FAILED] or (report.when == "call" and report.failed)
+    return report
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+def _end(request, machine):
+    """Drains after a success; after a failure items may stand at closed gates, so those are cancelled."""
+    failed = request.node.stash.get(_FAILED, False)
+    machine.halt(pending="cancel" if failed else "drain", timeout=LONG)
+
+
+@pytest.fixture
+def boot(request, no_thread_leaks):
+    """boot(**options): a host machine, current nowhere, halted after the test."""
+    machines = []
+
+    def boot(**options):
+        machines.append(bh.Machine(**options))
+        return machines[-1]
+
+    yield boot
+    for machine in reversed(machines):
+        _end(request, machine)
+
+
+@pytest.fixture
+def m(request, no_thread_leaks):
+    """A host machine with two CPUs, current in the test."""
+    with bh.Machine(cpus=2, name="test") as machine:
+        yield machine
+        _end(request, machine)
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What reached sys.unraisablehook: a list of (exception, message, repr of the object)."""
+    seen = []
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda args: seen.append((args.exc_value, args.err_msg or "", repr(args.object)))
+    )
+    return seen

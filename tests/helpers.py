@@ -1,0 +1,255 @@
+"""What the tests share: gated items, helper threads whose blocking can be seen, and a patient look at a predicate.
+
+State is made explicit by gates. A gated handler says that it started and stands still until its gate opens, so a test
+knows where every item is without guessing at durations.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import bottomhalf as bh
+
+LONG = 30.0  # "for ever" of a wait that is expected to end; arbitrary, only a hang reaches it
+NEVER = 1000.0  # a delay that never runs down within a test
+TESTS = Path(__file__).resolve().parent
+
+
+def eventually(predicate, what="", timeout=LONG):
+    """Returns the predicate's first true value; fails when it stays false for a very long time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never came true: {what or predicate}")
+        time.sleep(0.001)
+
+
+def noop(_):
+    """A handler without effect."""
+
+
+class Item:
+    """A work item with counters and a gate (closed at first when `gated`).
+
+    `started` is completed once for each start; the run then waits for `gate`, which `open` opens for good, `step` for
+    one run, and `close` closes again.
+    """
+
+    def __init__(self, kind=bh.Work, *, gated=True, name=None, then=None):
+        self.runs = 0
+        self.ends = 0
+        self.cpus = []
+        self.tasks = []
+        self.gated = gated
+        self.then = then
+        self.started = bh.Completion()
+        self.gate = bh.Completion()
+        self.work = kind(self._handler, name=name)
+
+    def _handler(self, work):
+        self.runs += 1
+        self.cpus.append(bh.smp_processor_id())
+        self.tasks.append(bh.current_task().pid)
+        self.started.complete()
+        if self.gated:
+            self.gate.wait()
+        if self.then is not None:
+            self.then(work)
+        self.ends += 1
+
+    def wait_started(self):
+        """Waits for one start."""
+        self.started.wait(LONG)
+
+    def open(self):
+        """Lets this run and all later ones pass."""
+        self.gate.complete_all()
+
+    def step(self):
+        """Lets one run pass."""
+        self.gate.complete()
+
+    def close(self):
+        """Later runs wait again."""
+        self.gate.reinit()
+
+
+def held_item(wq, kind=bh.Work, *, cpu=None, name=None):
+    """A gated item that has started on `wq` and stands at its gate."""
+    item = Item(kind, name=name)
+    assert wq.queue(item.work, cpu=cpu)
+    item.wait_started()
+    return item
+
+
+def run_in_work(wq, fn, *, cpu=None, kind=bh.Work):
+    """Runs fn() as a work item on `wq`; returns its value or raises its exception here."""
+    box = []
+
+    def handler(_):
+        try:
+            box.append((fn(), None))
+        except BaseException as error:  # handed to the caller, who judges it
+            box.append((None, error))
+
+    work = kind(handler)
+    assert wq.queue(work, cpu=cpu)
+    work.flush(LONG)
+    value, error = box[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def works_on(m):
+    """The engine still runs items: on every CPU, unbound, managed and later."""
+    for cpu in range(m.cpus):
+        assert run_in_work(m.system_wq, bh.smp_processor_id, cpu=cpu) == cpu
+    assert run_in_work(m.system_unbound_wq, lambda: "ran") == "ran"
+    assert m.system_managed_wq.submit(lambda: "ran").result(LONG) == "ran"
+    ran = bh.Completion()
+    later = bh.DelayedWork(lambda _: ran.complete())
+    assert m.system_wq.queue_delayed(later, 0.001)
+    ran.wait(LONG)
+    later.flush(LONG)
+
+
+def _mark(tid):
+    """What changes while a thread does anything: (state, context switches)."""
+    state, switches = "X", []
+    try:
+        with open(f"/proc/self/task/{tid}/status") as status:
+            for line in status:
+                if line.startswith("State:"):
+                    state = line.split()[1]
+                elif "ctxt_switches" in line:
+                    switches.append(line.split()[1])
+    except OSError:
+        pass
+    return state, tuple(switches)
+
+
+def wait_asleep(tid, done=lambda: False, patience=LONG / 3):
+    """Returns when that thread stands still in a sleep (or done() holds): five equal looks in a row.
+
+    A thread that spins is looked at for `patience` seconds and left at that.
+    """
+    last, same = None, 0
+    deadline = time.monotonic() + patience
+    while not done() and time.monotonic() < deadline:
+        now = _mark(tid)
+        same = same + 1 if now == last and now[0] in "SD" else 0
+        if same >= 5:
+            return
+        last = now
+        time.sleep(0.002)
+
+
+class Call:
+    """fn(*args) in a thread of its own, on the machine that is current for the maker."""
+
+    def __init__(self, fn, *args, machine=None, **kwargs):
+        self._fn, self._args, self._kwargs = fn, args, kwargs
+        self._machine = machine if machine is not None else bh.current_machine()
+        self._value = self._error = None
+        self._entered = threading.Event()
+        self.tid = None
+        self._thread = threading.Thread(target=self._body, daemon=True)
+        self._thread.start()
+        assert self._entered.wait(LONG)
+
+    def _body(self):
+        self.tid = threading.get_native_id()
+        try:
+            self._machine.activate()
+            self._entered.set()
+            self._value = self._fn(*self._args, **self._kwargs)
+        except BaseException as error:  # kept for result()
+            self._error = error
+        finally:
+            self._entered.set()
+
+    @property
+    def done(self):
+        return not self._thread.is_alive()
+
+    def settle(self, patience=LONG / 3):
+        """Returns when the call has ended or stands still."""
+        wait_asleep(self.tid, lambda: self.done, patience)
+        return self
+
+    def result(self):
+        """Joins; the value or the exception of the call."""
+        self._thread.join(LONG)
+        assert self.done, f"did not return: {self._fn}"
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def blocked(fn, *args, **kwargs):
+    """A Call that is seen to stand still."""
+    call = Call(fn, *args, **kwargs).settle()
+    assert not call.done, f"returned {call.result()!r} instead of waiting"
+    return call
+
+
+@contextmanager
+def cpu_held(m, cpu):
+    """Another thread keeps bottom halves off on that CPU: its bound workers start nothing, its softirqs wait."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with m.on_cpu(cpu), m.bh_off():
+            held.set()
+            release.wait(2 * LONG)
+
+    call = Call(hold, machine=m)
+    assert held.wait(LONG)
+    try:
+        yield
+    finally:
+        release.set()
+        call.result()
+
+
+def threads():
+    """The native ids of this process's threads."""
+    return set(os.listdir("/proc/self/task"))
+
+
+def comms():
+    """The names of this process's threads, as ps -L shows them."""
+    names = []
+    for tid in threads():
+        with suppress(OSError):
+            names.append(Path(f"/proc/self/task/{tid}/comm").read_text().rstrip("\n"))
+    return names
+
+
+def log_text(m):
+    """The kernel log as dmesg prints it."""
+    return "\n".join(str(line) for line in m.log)
+
+
+def python(code, *, timeout=4 * LONG, check=True, options=()):
+    """Runs code in a fresh interpreter that can import this module; returns the finished process."""
+    prelude = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", *options, "-c", prelude + code],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if check:
+        assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
