@@ -13,8 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for `import helpers` under --import-mode=importlib
 
-import bottomhalf as bh
 from helpers import LONG, eventually, threads
+
+import bottomhalf as bh
 
 WATCHDOG = 120  # seconds for a whole test; arbitrary, only a hang reaches it
 

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 
-import bottomhalf as bh
 import pytest
 from helpers import (
     LONG,
@@ -22,6 +21,8 @@ from helpers import (
     wait_asleep,
     works_on,
 )
+
+import bottomhalf as bh
 
 SOON = 0.01  # a timeout that is meant to pass
 

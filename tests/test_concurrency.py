@@ -6,9 +6,10 @@ import os
 import threading
 import time
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, Item, cpu_held, eventually, held_item, run_in_work, threads, works_on
+
+import bottomhalf as bh
 
 
 class Meter:

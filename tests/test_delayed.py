@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, NEVER, Item, blocked, cpu_held, eventually, held_item, log_text, noop, run_in_work
+
+import bottomhalf as bh
 
 
 def test_runs_later_and_never_early(m):

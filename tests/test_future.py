@@ -9,9 +9,10 @@ import gc
 import threading
 import weakref
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, Item, blocked, eventually, held_item, noop, run_in_work, works_on
+
+import bottomhalf as bh
 
 
 def test_result(m):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, blocked, comms, cpu_held, eventually, run_in_work, works_on
+
+import bottomhalf as bh
 
 NONE, HANDLED, WAKE_THREAD = bh.IrqReturn.NONE, bh.IrqReturn.HANDLED, bh.IrqReturn.WAKE_THREAD
 SHARED, ONESHOT = 0x80, 0x2000

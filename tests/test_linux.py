@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-import bottomhalf as bh
 import pytest
+from helpers import LONG, eventually, log_text
+
+import bottomhalf as bh
 from bottomhalf import linux
 from bottomhalf.linux import *
-from helpers import LONG, eventually, log_text
 
 TEXT = """
 work_struct delayed_work DECLARE_WORK DECLARE_DELAYED_WORK INIT_WORK INIT_DELAYED_WORK queue_work queue_work_on
@@ -276,9 +277,9 @@ def test_errors_raise(m):
 
 def test_locks_and_waits(m):
     """spin_lock, mutex_lock, wait_event and wake_up on the kernel's own objects."""
-    lock, mutex, queue, flag = spinlock_t(), struct_mutex(), wait_queue_head_t(), []
+    lock, big_lock, queue, flag = spinlock_t(), mutex(), wait_queue_head_t(), []
     spin_lock_init(lock)
-    mutex_init(mutex)
+    mutex_init(big_lock)
     init_waitqueue_head(queue)
 
     def handler(work):
@@ -286,8 +287,8 @@ def test_locks_and_waits(m):
         assert in_atomic()
         flag.append(1)
         spin_unlock(lock)
-        mutex_lock(mutex)
-        mutex_unlock(mutex)
+        mutex_lock(big_lock)
+        mutex_unlock(big_lock)
         wake_up(queue)
 
     x = DECLARE_WORK(handler)
@@ -300,5 +301,11 @@ def test_locks_and_waits(m):
     assert not irqs_disabled()
 
 
-def struct_mutex():
-    return linux.mutex() if hasattr(linux, "mutex") else bh.Mutex()
+def test_flush_scheduled_work_warns(m):
+    """flush_scheduled_work flushes system_wq and always says that it is going away."""
+    ran = []
+    x = DECLARE_WORK(ran.append)
+    schedule_work(x)
+    with pytest.warns(DeprecationWarning):
+        flush_scheduled_work()
+    assert ran == [x]

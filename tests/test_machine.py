@@ -10,9 +10,7 @@ import threading
 import warnings
 import weakref
 
-import bottomhalf as bh
 import pytest
-from bottomhalf import linux
 from helpers import (
     LONG,
     NEVER,
@@ -28,6 +26,9 @@ from helpers import (
     wait_asleep,
     works_on,
 )
+
+import bottomhalf as bh
+from bottomhalf import linux
 
 
 def test_boot(boot):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, NEVER, Call, Item, held_item, noop, run_in_work, works_on
+
+import bottomhalf as bh
 
 
 def refused(kind, call, *, match=None):

@@ -6,12 +6,13 @@ threads are real. After every rule the engine must agree with the model on pendi
 
 from __future__ import annotations
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, NEVER, Call, Item, eventually
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+import bottomhalf as bh
 
 ITEMS = 4
 LIMITS = (1, 2)  # max_active of the two workqueues

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, NEVER, Call, Item, cpu_held, eventually, held_item
+
+import bottomhalf as bh
 
 WORK_STATES = ["idle", "has_run", "inactive", "active", "running", "requeued", "disabled", "disabled2", "canceling"]
 WORK = """

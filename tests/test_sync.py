@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, blocked, eventually, run_in_work, works_on
+
+import bottomhalf as bh
 
 
 def test_completion_counts(m):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, blocked, eventually, noop, run_in_work, works_on
+
+import bottomhalf as bh
 
 
 class Counted:

@@ -6,9 +6,10 @@ import gc
 import math
 import weakref
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, NEVER, Call, comms, eventually, noop, works_on
+
+import bottomhalf as bh
 
 
 class Counted:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -54,6 +56,28 @@ def test_tour_of_a_small_tree(tree, tmp_path):
     assert "kworker" in text
     assert "ThreadPoolExecutor" in text
     assert "Traceback" not in text
+
+
+def test_the_report(tree, tmp_path):
+    """Every file once, sorted by path however the work was spread; the troubles are in it with their reasons."""
+    target = tmp_path / "report.json"
+    done = tour(tree, "--json", target, "--no-compare", "--cpus", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(target.read_text())
+    paths = [record["path"] for record in report["files"]]
+    expected = sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_symlink() or path.is_file())
+    assert paths == expected
+    records = {record["path"]: record for record in report["files"]}
+    assert {path for path in records if "syntax_error" in records[path]} == {"broken.py", "latin.py"}
+    unreadable = {"dangling.py"} | ({"secret.py"} if os.geteuid() != 0 else set())
+    assert {path for path in records if "unreadable" in records[path]} == unreadable
+    source = tree / "package0" / "module0.py"
+    assert records["package0/module0.py"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    summary = report["summary"]
+    assert summary["files"] == len(expected) and summary["syntax_errors"] == 2
+    assert summary["unreadable"] == len(unreadable)
+    assert summary["timings"] == [] and summary["cpus"] == 2
+    assert [path.name for path in tmp_path.iterdir() if "unfinished" in path.name] == []
 
 
 def test_tour_of_an_empty_directory(tmp_path):

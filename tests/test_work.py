@@ -9,9 +9,10 @@ import pickle
 import threading
 import weakref
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, Item, blocked, cpu_held, eventually, held_item, noop, works_on
+
+import bottomhalf as bh
 
 
 def test_queue_runs_the_handler_once_with_the_work(m):

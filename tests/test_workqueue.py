@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import bottomhalf as bh
 import pytest
 from helpers import LONG, Call, Item, blocked, cpu_held, eventually, held_item, noop, run_in_work, works_on
+
+import bottomhalf as bh
 
 WQ = bh.WQ
 
