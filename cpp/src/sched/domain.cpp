@@ -226,13 +226,14 @@ Wake task_sleep(Task& self, Nanoseconds deadline, const char* kind) {
     might_sleep(self, kind);
     Domain& domain = *self.domain.load(std::memory_order_relaxed);
     if (self.exiting.load(std::memory_order_relaxed)) throw MachineExit{};
-    self.wait_kind = kind;
+    self.wait_kind.store(kind, std::memory_order_relaxed);
+    self.sleeps_until.store(deadline, std::memory_order_relaxed);
     self.state.store(TaskState::sleeping, std::memory_order_relaxed);
     if (self.observer != nullptr) self.observer->sleeping(self);
     Wake wake = domain.substrate->block(self, deadline);
     if (self.observer != nullptr) self.observer->running(self);
     self.state.store(TaskState::running, std::memory_order_relaxed);
-    self.wait_kind = nullptr;
+    self.wait_kind.store(nullptr, std::memory_order_relaxed);
     if (self.exiting.load(std::memory_order_relaxed)) throw MachineExit{};
     return wake;
 }

@@ -84,6 +84,9 @@ struct Domain {
     // The last adopted tasks stop being this machine's.
     void disown_adopted();
 
+    // The host language's machine object; the engine only carries it.
+    Atomic<void*> host_data{nullptr};
+
     // The graph of waits (workqueue/deadlock): one lock, taken only by calls that are about to sleep.
     RawLock wait_graph;
 

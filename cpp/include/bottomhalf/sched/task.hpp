@@ -45,10 +45,13 @@ struct Task {
     Worker* worker = nullptr;                // I: what the workqueue floor keeps for a kworker
     Interrupter* interrupter = nullptr;      // O
     bool may_gate = false;                   // O: callbacks behind a gate may run in this task (see interrupt/softirq)
+    void* gate_state = nullptr;              // O: what a gate keeps for this task
+    void (*gate_cleanup)(Task&) = nullptr;   // O: gives it back when the task ends
     void (*entry)(Task&, void*) = nullptr;   // I
     void* entry_arg = nullptr;               // I
     const void* waits_for = nullptr;         // under the domain's wait_graph lock: see workqueue/deadlock
-    const char* wait_kind = nullptr;         // A-ish: a string literal naming what it waits for; for reports
+    Atomic<Nanoseconds> sleeps_until{0};  // A: the deadline of its sleep; for reports and for halting
+    Atomic<const char*> wait_kind{nullptr};  // A: a string literal naming what it waits for; for reports
     Atomic<bool> exiting{false};             // A: the machine evicts it: waits return Wake::exit
 
     ListNode in_domain;               // under the domain's tasks lock

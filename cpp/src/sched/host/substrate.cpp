@@ -160,6 +160,7 @@ private:
             task.entry(task, task.entry_arg);
         } catch (const MachineExit&) {
         }
+        if (task.gate_cleanup != nullptr) task.gate_cleanup(task);
         task.state.store(TaskState::dead);
         set_current_task(nullptr);
         return nullptr;

@@ -1,0 +1,70 @@
+// Machine: the whole. It boots and halts what stands below, owns it, and does nothing else.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "bottomhalf/interrupt/irq.hpp"
+#include "bottomhalf/interrupt/tasklet.hpp"
+#include "bottomhalf/sched/domain.hpp"
+#include "bottomhalf/sync/mutex.hpp"
+#include "bottomhalf/time/timer.hpp"
+#include "bottomhalf/workqueue/delayed_work.hpp"
+#include "bottomhalf/workqueue/subsystem.hpp"
+
+namespace bottomhalf {
+
+struct MachineOptions {
+    unsigned cpus = 0;  // 0: the CPUs this process may use (host), or 4 (simulated)
+    unsigned hz = 1000;
+    bool simulated = false;
+    std::string name;   // empty: "host0", "simulated1", ...
+    bool trace = false;
+};
+
+enum class HaltPending : std::uint8_t { drain, cancel };
+
+class Machine {
+public:
+    // Boots. Throws InvalidArgument for cpus or hz out of range, Error when the system refuses threads.
+    explicit Machine(const MachineOptions& options = {});
+    // Halts with HaltPending::cancel when nobody halted it. Must not run in one of its own tasks.
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    // Interrupt lines and timers stop, armed delayed works are cancelled and named in the log, queues drain (or are
+    // cancelled), threads are joined; what can never drain is named in the log and evicted: its wait ends with
+    // MachineExit. Idempotent; a second caller waits for the first.
+    // Throws TimedOut when draining took too long: the machine is then halting and still there.
+    // CONTEXT: a task that may sleep and is not one of the machine's own (DeadlockError).
+    void halt(HaltPending pending = HaltPending::drain, Nanoseconds deadline = kForever);
+    bool halted() const noexcept { return domain_.state.load() >= DomainState::halted; }
+
+    Domain& domain() noexcept { return domain_; }
+    Softirqs& softirqs() noexcept { return *softirqs_; }
+    Tasklets& tasklets() noexcept { return *tasklets_; }
+    IrqController& irqs() noexcept { return *irqs_; }
+    TimerSubsystem& timers() noexcept { return *timers_; }
+    WorkqueueSubsystem& workqueues() noexcept { return *workqueues_; }
+    const std::string& name() const noexcept { return domain_.name; }
+
+    // The caller sleeps by an exact deadline of the substrate. (Linux has no like; msleep goes by the wheel.)
+    WaitResult sleep(Nanoseconds duration, const char* kind = "sleep");
+    // Waits until nothing is queued, running, armed or due within the horizon.
+    bool idle();
+
+private:
+    void stop_sources();
+
+    Domain domain_;
+    std::unique_ptr<Softirqs> softirqs_;
+    std::unique_ptr<Tasklets> tasklets_;
+    std::unique_ptr<IrqController> irqs_;
+    std::unique_ptr<TimerSubsystem> timers_;
+    std::unique_ptr<WorkqueueSubsystem> workqueues_;
+    Atomic<bool> sources_stopped_{false};
+    Mutex halt_mutex_;
+};
+
+}  // namespace bottomhalf

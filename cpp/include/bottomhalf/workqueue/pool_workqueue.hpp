@@ -1,0 +1,65 @@
+// PoolWorkqueue: a workqueue's share in one worker pool (Linux: struct pool_workqueue).
+//
+// It counts what is active against max_active, holds back the rest in order, and counts what is in flight per flush
+// colour. Fields: I: set when made; L: under its pool's lock; A: atomic; N: under the node's lock.
+#pragma once
+
+#include <array>
+
+#include "bottomhalf/base/raw_lock.hpp"
+#include "bottomhalf/workqueue/work.hpp"
+
+namespace bottomhalf {
+
+struct WorkerPool;
+struct Worker;
+class Workqueue;
+
+// The counters of SEMANTICS 2.15.
+struct WorkqueueStats {
+    std::uint64_t started = 0, completed = 0, cpu_time = 0, cpu_intensive = 0, cm_wakeup = 0, repatriated = 0, mayday = 0,
+                  rescued = 0;
+};
+
+// One shared count for the pool workqueues of an unbound workqueue (Linux: struct wq_node_nr_active): its limit is for
+// the workqueue as a whole. Those that wait for a place are served in turn, one item each.
+struct NodeActive {
+    RawLock lock;       // taken inside a pool's lock
+    int nr = 0;         // N
+    int max = 0;        // N
+    List pending_pwqs;  // N
+};
+
+struct alignas(work_data::kPwqAlign) PoolWorkqueue {
+    WorkerPool* pool = nullptr;  // I
+    Workqueue* wq = nullptr;     // I
+    NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
+    unsigned work_color = 0;     // L
+    int flush_color = -1;        // L: the colour a flush waits for, or -1
+    std::array<std::uint32_t, work_data::kColors> nr_in_flight{};  // L
+    int nr_active = 0;           // L
+    int max_active = 0;          // L: of a pwq without node
+    List inactive;               // L
+    ListNode pending_node;       // N
+    // L to write, read by anybody.
+    Counter<std::uint64_t> started, completed, cpu_time, cpu_intensive, cm_wakeup, repatriated, mayday, rescued;
+
+    // A new item enters under the pool's lock: gets its colour, becomes active or is held back.
+    void enqueue(Work& work, std::uint64_t extra_bits = 0) noexcept;
+    // An item left (ran to its end, or was cancelled); word is its data word then. The flush that this completes is left
+    // in `finished`: the caller advances it after dropping the lock.
+    void leave(std::uint64_t word, Workqueue*& finished) noexcept;
+    // Starts one held-back item if the limit allows. Under the pool's lock.
+    bool activate_one() noexcept;
+    bool busy() const noexcept { return nr_active != 0 || !const_cast<List&>(inactive).empty(); }
+
+private:
+    bool try_take_active(bool fill) noexcept;
+    void activate_first() noexcept;
+    void drop_active() noexcept;
+};
+
+// Moves the item and the barriers linked to it to the tail of a list.
+void move_linked(ListNode* first, List& to) noexcept;
+
+}  // namespace bottomhalf

@@ -1,0 +1,98 @@
+// WorkqueueSubsystem: the pools, the workqueues and the system workqueues of one machine (Linux: workqueue_init*).
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+namespace bottomhalf {
+
+enum class SystemWq : std::uint8_t {
+    percpu,
+    highpri,
+    long_running,
+    unbound,
+    freezable,
+    power_efficient,
+    freezable_power_efficient,
+    bh,
+    bh_highpri,
+    managed,
+    count
+};
+
+class WorkqueueSubsystem {
+public:
+    explicit WorkqueueSubsystem(Domain& domain);
+    ~WorkqueueSubsystem();
+    Domain& domain() const noexcept { return domain_; }
+    void start();  // pools, their first workers, the system workqueues. CONTEXT: task
+    void stop();   // ends all workers; nothing may be queued any more. CONTEXT: task
+
+    // Linux: alloc_workqueue. max_active 0: the default of 256. Throws InvalidArgument. CONTEXT: task.
+    std::shared_ptr<Workqueue> alloc(std::string name, unsigned flags, int max_active);
+    // Linux: alloc_ordered_workqueue.
+    std::shared_ptr<Workqueue> alloc_ordered(std::string name, unsigned flags);
+    const std::shared_ptr<Workqueue>& system(SystemWq which) const noexcept {
+        return system_[static_cast<unsigned>(which)];
+    }
+    std::vector<std::shared_ptr<Workqueue>> workqueues() const;
+    void for_each_pool(const std::function<void(WorkerPool&)>& fn) const;
+
+    Nanoseconds idle_timeout() const noexcept { return idle_timeout_.load(std::memory_order_relaxed); }
+    void set_idle_timeout(Nanoseconds t) noexcept { idle_timeout_.store(t, std::memory_order_relaxed); }
+
+    // Linux: freeze_workqueues_begin, freeze_workqueues_busy, thaw_workqueues.
+    void freeze();
+    bool freeze_busy();
+    void thaw();
+
+    // Halting. From refuse_all() on only items of a workqueue may queue there; with chained = false nobody may.
+    void refuse_all(bool chained);
+    // True when every workqueue is empty; waits for it until the deadline. Stops early when nothing can change by itself.
+    bool drain_all(Task& self, Nanoseconds deadline);
+    // Takes out everything that is queued; each goes to its gate's dropped(). Returns how many.
+    std::size_t cancel_all(bool named_in_log);
+    // The items that run now, for reports: "kworker/0:1 runs NAME of workqueue WQ".
+    std::vector<std::string> running_items();
+    std::uint64_t completed() const;
+
+    // Linux: schedule_on_each_cpu: runs func once on every CPU and waits for all. CONTEXT: task that may sleep.
+    void on_each_cpu(WorkFunction func, Nanoseconds deadline = kForever);
+    // Linux: work_on_cpu: runs fn(arg) in a kworker of that CPU and returns its value. CONTEXT: task that may sleep.
+    long on_cpu(unsigned cpu, long (*fn)(void*), void* arg);
+
+    // --- for rooms of this floor ---
+    static void advance(Workqueue& wq) { wq.advance(); }
+    static void check_self_wait(const Work& work, const char* call);
+    static bool is_flush_barrier(const Work& work) noexcept;
+    static bool flush_item(Work& work, Nanoseconds deadline, bool from_cancel);
+    void kick_bh(WorkerPool& pool);
+    void remove(Workqueue& wq);
+    PoolWorkqueue* new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node);
+    void free_pwq(PoolWorkqueue* pwq);
+    WorkerPool& pool_for(unsigned flags, int nice, unsigned cpu);
+    void run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass);
+
+private:
+    Domain& domain_;
+    mutable RawLock lock_;
+    std::vector<std::unique_ptr<WorkerPool>> pools_;           // L: lock_; 4 a CPU as Linux numbers them, then unbound
+    std::map<std::pair<int, int>, WorkerPool*> shared_pools_;  // L: lock_; (kind, nice)
+    std::vector<std::shared_ptr<Workqueue>> workqueues_;       // L: lock_
+    std::vector<std::shared_ptr<Workqueue>> retired_;          // L: lock_; destroyed, but a timer still names them
+    // Pool workqueues are never given back to the heap before the machine ends: a canceller may hold a stale pointer and
+    // must find a valid pool behind it.
+    std::vector<std::unique_ptr<PoolWorkqueue>> pwq_storage_;  // L: lock_
+    std::vector<PoolWorkqueue*> pwq_free_;                     // L: lock_
+    std::array<std::shared_ptr<Workqueue>, static_cast<unsigned>(SystemWq::count)> system_;
+    std::vector<std::unique_ptr<Worker>> bh_workers_;
+    Atomic<Nanoseconds> idle_timeout_{300 * kSecond};
+    bool refusing_all_ = false;  // L: lock_
+};
+
+}  // namespace bottomhalf

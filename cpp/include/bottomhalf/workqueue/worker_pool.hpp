@@ -1,0 +1,173 @@
+// WorkerPool and Worker (Linux: struct worker_pool, struct worker).
+//
+// A pool keeps `width` runnable workers while it has work: 1 for a CPU's pool, its number of CPUs for a managed one, and
+// no limit for an unbound one. A worker that sleeps is replaced at once; there is always a spare idle one while items run.
+//
+// Thread safety: producers push onto the inbox without a lock while enough workers run; whoever changes the pool's state
+// under its lock splices the inbox first, so order and limits come out as if every push had taken the lock at its own
+// moment. Fields: I: set when made; L: under the pool's lock; A: atomic; X: by the owning worker alone.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "bottomhalf/sched/domain.hpp"
+#include "bottomhalf/interrupt/softirq.hpp"
+#include "bottomhalf/time/timer.hpp"
+#include "bottomhalf/workqueue/pool_workqueue.hpp"
+
+namespace bottomhalf {
+
+struct Worker final : TaskObserver {
+    static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32, kRescuer = 64;
+    static constexpr unsigned kNotRunning = kPrep | kCpuIntensive | kUnbound | kRebound;
+
+    WorkerPool* pool = nullptr;            // I
+    Task* task = nullptr;                  // I
+    int id = 0;                            // I: the lowest free number of the pool
+    Counter<unsigned> flags;               // L to write; X reads without
+    bool sleeping_now = false;             // X: nr_running was given up
+    Work* current_work = nullptr;          // L to write: an address; the item itself is never touched after its call
+    WorkFunction current_func = nullptr;   // L to write
+    PoolWorkqueue* current_pwq = nullptr;  // L to write
+    std::uint64_t current_word = 0;        // L: colour and INACTIVE bit of the item, for PoolWorkqueue::leave
+    Worker* hash_next = nullptr;           // L: busy hash
+    List scheduled;                        // L: items that only this worker may run next
+    ListNode idle_node;                    // L
+    ListNode pool_node;                    // L
+    Nanoseconds last_active = 0;           // L: when it became idle
+    Nanoseconds item_start = 0;            // X: for reports, when a clock is read anyway
+    char desc[32] = {};                    // X: set_worker_desc
+
+    Worker() noexcept { flags.set(kPrep); }
+    void set_die() noexcept { flags.set(flags | kDie); }
+    bool has(unsigned bits) const noexcept { return (flags.get() & bits) != 0; }
+    void sleeping(Task& self) noexcept override;  // Linux: wq_worker_sleeping
+    void running(Task& self) noexcept override;   // Linux: wq_worker_running
+    void set_flags(unsigned bits) noexcept;       // X, under L: leaves nr_running when it becomes NOT_RUNNING
+    void clear_flags(unsigned bits) noexcept;     // X, under L
+};
+
+enum class PoolKind : std::uint8_t { bound, unbound, managed, bh };
+
+struct WorkerPool {
+    static constexpr unsigned kBuckets = 64;
+
+    WorkerPool(Domain& domain, PoolKind kind, int cpu, int nice, unsigned width, int number);
+    ~WorkerPool();
+    WorkerPool(const WorkerPool&) = delete;
+    WorkerPool& operator=(const WorkerPool&) = delete;
+
+    Domain& domain;
+    const PoolKind kind;
+    const int cpu;           // I: of a bound or BH pool, else kCpuUnbound
+    const int nice;          // I
+    const unsigned width;    // I
+    const int number;        // I: as Linux numbers pools, in names and dumps
+    std::uint32_t id = 0;    // I: slot and generation in the table of pools
+    CpuMask cpumask;         // I: where its workers may run
+
+    alignas(64) Atomic<ListNode*> inbox{nullptr};  // A: claimed items, newest first, linked by next
+    alignas(64) Atomic<int> nr_running{0};         // A: workers that count as running
+    Atomic<int> width_now{1};                      // A: width, or 0 when producers must take the lock
+    alignas(64) RawLock lock;
+    List worklist;                                 // L
+    std::array<Worker*, kBuckets> busy{};          // L: by item address
+    List idle;                                     // L: most recently idle first
+    List workers;                                  // L: all
+    int nr_workers = 0, nr_idle = 0;               // L
+    int nr_starting = 0;                           // L: created, not idle for the first time yet
+    bool manager_active = false;                   // L
+    Atomic<bool> bh_pending{false};                // A: a BH pool has something to run
+    bool stopping = false;                         // L
+    Nanoseconds create_again_at = 0;               // L: after a failed creation
+    Nanoseconds progress = 0;                      // L: for the stall watchdog
+    Counter<std::uint64_t> completed;              // L to write
+    List dead;                                     // L: workers that ended and wait to be joined (pool_node)
+    Timer idle_timer;                              // armed while too many are idle
+    Work cull_work;                                // queued by idle_timer
+
+    // --- under the lock ---
+    void splice_inbox() noexcept {
+        if (inbox.load(std::memory_order_relaxed) != nullptr) splice_inbox_slow();
+    }
+    bool need_more_worker() noexcept {
+        return !worklist.empty() && nr_running.load() < static_cast<int>(width);
+    }
+    bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
+    // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
+    bool kick() noexcept;
+    Worker* find_executing(const Work* work, WorkFunction func) noexcept;
+    Worker* find_executing(const Work* work) noexcept { return find_executing(work, work->func); }
+    void hash_add(Worker& worker) noexcept;
+    void hash_remove(Worker& worker) noexcept;
+    bool too_many_idle() const noexcept {
+        const int nr_busy = nr_workers - nr_idle;
+        const int spare = nr_idle + (manager_active ? 1 : 0);
+        return spare > 2 && (spare - 2) * 4 >= nr_busy;
+    }
+    std::string info() const;  // Linux's " cpus=LIST flags=0xHEX nice=N"
+
+    // --- without the lock ---
+    // Creates a worker and starts it; false when the system refuses. CONTEXT: task.
+    bool create_worker();
+    // Ends every worker and joins it. Nothing may be queued any more. CONTEXT: task.
+    void stop();
+    void reap();  // joins workers that ended
+    // Ends workers that have been idle for too long while there are too many (Linux: idle_cull_fn). CONTEXT: task.
+    void cull_idle();
+
+    static unsigned bucket(const Work* w) noexcept {
+        return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(w) >> 5 ^ reinterpret_cast<std::uintptr_t>(w) >> 11) %
+               kBuckets;
+    }
+
+    // X, under the lock: the worker enters and leaves the idle list.
+    void enter_idle(Worker& worker) noexcept;
+    void leave_idle(Worker& worker) noexcept;
+
+private:
+    void splice_inbox_slow() noexcept;
+    void arm_idle_timer(Nanoseconds at) noexcept;
+};
+
+// A pool looked up by the id in an item's word, pinned against being freed; the table is one of the engine's two globals,
+// because flush(work) knows neither machine nor workqueue.
+class PoolRef {
+public:
+    PoolRef() noexcept = default;
+    explicit PoolRef(std::uint32_t id) noexcept;
+    ~PoolRef();
+    PoolRef(const PoolRef&) = delete;
+    PoolRef& operator=(const PoolRef&) = delete;
+    WorkerPool* operator->() const noexcept { return pool_; }
+    WorkerPool* get() const noexcept { return pool_; }
+    explicit operator bool() const noexcept { return pool_ != nullptr; }
+
+private:
+    std::uint32_t slot_ = 0;
+    WorkerPool* pool_ = nullptr;
+};
+
+// The calling task as a worker, or null (Linux: current_wq_worker).
+inline Worker* current_worker() noexcept {
+    Task* task = current_task();
+    return task != nullptr ? task->worker : nullptr;
+}
+// The item the calling worker runs, or null (Linux: current_work). CONTEXT: task.
+inline Work* current_work() noexcept {
+    Task* task = current_task();
+    return task != nullptr && task->worker != nullptr && preempt::in_task(task->preempt_count)
+               ? task->worker->current_work
+               : nullptr;
+}
+
+// "name of the function" for traces and reports, without entering a gate.
+std::string describe_function(Domain& domain, const Work* work, WorkFunction func);
+
+void worker_main(Task& self, void* arg);
+// Runs one item. The pool's lock is held at entry and exit, and let go while the handler runs.
+void process_one_work(Worker& worker, Work& work, GatePass& pass);
+
+}  // namespace bottomhalf

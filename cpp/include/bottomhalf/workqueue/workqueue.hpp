@@ -1,0 +1,187 @@
+// Workqueue (Linux: struct workqueue_struct): a domain of items with flags, a limit and flush colours. It owns no
+// threads: its pool workqueues feed pools that all workqueues share.
+//
+// Fields: I: set when made; W: under the workqueue's lock (taken outside pool locks); A: atomic.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sync/completion.hpp"
+#include "bottomhalf/workqueue/pool_workqueue.hpp"
+#include "bottomhalf/workqueue/worker_pool.hpp"
+
+namespace bottomhalf {
+
+namespace wq_flag {  // Linux's values; kManaged is ours
+inline constexpr unsigned kBh = 0x1, kUnbound = 0x2, kFreezable = 0x4, kMemReclaim = 0x8, kHighpri = 0x10;
+inline constexpr unsigned kCpuIntensive = 0x20, kSysfs = 0x40, kPowerEfficient = 0x80, kPercpu = 0x100;
+inline constexpr unsigned kManaged = 0x200;
+inline constexpr unsigned kDestroying = 0x8000, kDraining = 0x10000, kOrdered = 0x20000, kLegacy = 0x40000;
+inline constexpr unsigned kPublic = 0x3ff;
+}  // namespace wq_flag
+
+inline constexpr int kWqMaxActive = 512, kWqDefaultActive = 256, kWqDefaultMinActive = 8;
+inline constexpr std::size_t kWqNameLength = 32;
+
+class WorkqueueSubsystem;
+struct DelayedWork;
+
+// Why a workqueue refuses items that its own items did not queue.
+enum class Refusal : std::uint8_t { none, draining, destroyed, halted };
+
+class Workqueue : public std::enable_shared_from_this<Workqueue> {
+public:
+    ~Workqueue();
+    Workqueue(const Workqueue&) = delete;
+    Workqueue& operator=(const Workqueue&) = delete;
+
+    const std::string& name() const noexcept { return name_; }
+    unsigned flags() const noexcept { return flags_.load(std::memory_order_relaxed); }
+    Domain& domain() const noexcept { return domain_; }
+    bool ordered() const noexcept { return (flags() & wq_flag::kOrdered) != 0; }
+    int max_active() const noexcept { return max_active_.get(); }
+    int min_active() const noexcept { return min_active_.get(); }
+    int nice() const noexcept { return nice_; }
+
+    // Linux: queue_work_on / queue_work (cpu = kCpuUnbound: the caller's). False when the item was pending or disabled.
+    // Every store before a call that returned true is visible to the handler. CONTEXT: any; never sleeps.
+    // Throws WorkqueueDestroyed, WorkqueueDraining, MachineHalted, InvalidArgument (cpu).
+    bool queue(Work& work, int cpu = kCpuUnbound) {
+        if (fast_ && !refusing_.load(std::memory_order_relaxed) && !domain_.trace.enabled()) [[likely]] {
+            Task& self = domain_.self();
+            const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
+                                                  : domain_.check_cpu(cpu, "cpu");
+            PoolWorkqueue* pwq = pwqs_[pwqs_.size() == 1 ? 0 : c];
+            switch (try_fast(*pwq, work)) {
+                case Fast::queued: return true;
+                case Fast::refused: return false;
+                case Fast::slow: break;
+            }
+        }
+        return queue_slow(work, cpu);
+    }
+
+    // Linux: flush_workqueue: waits for everything queued before the call, held-back items included; not for later ones,
+    // requeues or timers. Throws DeadlockError from an item of its own, TimedOut, Interrupted. CONTEXT: task, may sleep.
+    void flush(Nanoseconds deadline = kForever);
+    // Linux: drain_workqueue: flushes until empty; meanwhile only its own items may queue. On TimedOut or Interrupted the
+    // workqueue is open again.
+    void drain(Nanoseconds deadline = kForever);
+    // Linux: destroy_workqueue: drains, then refuses everything. On TimedOut or Interrupted it is open again.
+    // Idempotent. System workqueues throw MisuseError.
+    void destroy(Nanoseconds deadline = kForever);
+    // Linux: workqueue_set_max_active. Raising it starts held-back items at once. Throws InvalidArgument outside 1..512,
+    // MisuseError for ordered and BH workqueues.
+    void set_max_active(int max_active);
+    // Linux: workqueue_set_min_active: unbound, not ordered.
+    void set_min_active(int min_active);
+    // Linux: workqueue_congested. A hint.
+    bool congested(int cpu = kCpuUnbound);
+    WorkqueueStats stats() const noexcept;
+    // Items queued or running, armed timers not counted. A hint.
+    std::size_t in_flight() const;
+    bool destroyed() const noexcept { return (flags() & wq_flag::kDestroying) != 0 && released_.load(); }
+
+private:
+    friend class WorkqueueSubsystem;
+    friend struct PoolWorkqueue;
+    friend struct WorkerPool;
+    friend struct Flushes;
+    friend bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
+    friend void process_one_work(Worker& worker, Work& work, GatePass& pass);
+
+    enum class Fast : std::uint8_t { queued, refused, slow };
+    struct Flusher {
+        Completion done;
+        int color = -1;  // -1: waits for a free colour
+        ListNode node;
+    };
+
+    Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned flags, int max_active, int nice);
+
+    Fast try_fast(PoolWorkqueue& pwq, Work& work);
+    bool queue_slow(Work& work, int cpu);
+    bool chained(Task& self) const noexcept;
+    [[noreturn]] void refuse(const Work& work) const;
+    void trace_queue(const Work& work, int req_cpu, const WorkerPool& pool);
+    void trace_activate(const Work& work);
+    PoolWorkqueue& pick(int cpu, Task& self);
+
+    // Flush colours. All W; arming takes the pools' locks inside.
+    bool arm(unsigned color);          // true when some pool workqueue still has items of it
+    void stamp(unsigned new_color);    // new items get this colour
+    void start_generation(Flusher& flusher);
+    void advance();                    // the oldest generation is over: completes it and arms the next
+    bool pwq_flushed() noexcept;       // under a pool's lock: the last pool workqueue of the armed colour came to zero
+    void leave_flush(Flusher& flusher);
+    bool drained();
+    void adjust_limits();
+    void set_refusing();
+    std::string busy_report();
+
+    Domain& domain_;
+    WorkqueueSubsystem& subsystem_;
+    const std::string name_;
+    const int nice_;
+    Atomic<unsigned> flags_;
+    Counter<int> max_active_, min_active_;  // W to write
+    bool fast_ = false;                     // I: producers may bypass the pool's lock
+    Atomic<bool> refusing_{false};          // A: draining, destroying or halting: producers take the slow path
+    std::vector<PoolWorkqueue*> pwqs_;      // I: one per CPU, or a single one
+    std::unique_ptr<NodeActive> node_;      // I: unbound
+    Atomic<unsigned> round_robin_{0};
+
+    RawLock lock_;
+    unsigned work_color_ = 0;               // W: what new items get
+    unsigned flush_color_ = 0;              // W: the oldest colour that somebody waits for
+    List flushers_;                         // W: in the order of their colours
+    List overflow_;                         // W: wait for a free colour
+    Atomic<int> pwqs_to_flush_{0};          // pool workqueues of the armed colour that are not through, plus one while arming
+    Atomic<int> advancing_{0};              // A: workers on their way into advance()
+    unsigned drainers_ = 0;                 // W
+    bool system_ = false;                   // I
+    bool frozen_ = false;                   // W
+    Refusal refusal_ = Refusal::none;       // W
+    Counter<bool> refuse_chained_;          // W to write: halting, and its own items requeue without end
+    Atomic<bool> released_{false};
+    Atomic<int> armed_{0};                  // A: delayed works whose timer will queue here
+    friend struct DelayedWork;
+    friend class DelayedWorks;
+};
+
+// --- operations on items (Linux's names) ---
+
+// Linux: cancel_work. True when it took something pending away. Spins while the item's timer is armed (wrong call: use
+// the delayed form). CONTEXT: any.
+bool cancel_work(Work& work);
+// Linux: cancel_work_sync: also waits for the running instance; a self-requeue meanwhile is refused.
+// True when the item was pending. On TimedOut or Interrupted the item is removed and the depth restored.
+// CONTEXT: task that may sleep. Throws DeadlockError from the item's own handler.
+bool cancel_work_sync(Work& work, Nanoseconds deadline = kForever);
+bool disable_work(Work& work);
+bool disable_work_sync(Work& work, Nanoseconds deadline = kForever);  // on TimedOut: disabled
+// Linux: enable_work. True when the depth reached 0. Throws UnbalancedEnable when it was 0 before. CONTEXT: any.
+bool enable_work(Work& work);
+// Linux: flush_work. True when it waited. CONTEXT: task that may sleep.
+bool flush_work(Work& work, Nanoseconds deadline = kForever);
+// Linux: work_busy. A hint.
+unsigned work_busy(const Work& work);
+
+// Queues an item whose PENDING bit the caller owns (the timer of a delayed work, mod_delayed_work). CONTEXT: any.
+bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
+
+// --- for rooms of this floor ---
+
+// Owns PENDING afterwards. 1: it was pending and was taken out; 0: it was idle; -1: in transit, try again.
+// `timer_delete` is asked first when not null (a delayed work's timer).
+int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finished);
+int grab_pending(Work& work, bool (*take_timer)(Work&));
+bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable);
+bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline);
+// A queued or idle item whose PENDING bit the caller owns becomes idle; its disable depth stays.
+void release_claim(Work& work) noexcept;
+
+}  // namespace bottomhalf

@@ -1,0 +1,164 @@
+#include "bottomhalf/machine/machine.hpp"
+
+#include "bottomhalf/sched/simulated/factory.hpp"
+#if BOTTOMHALF_HOST
+#include "bottomhalf/sched/host/factory.hpp"
+#endif
+
+namespace bottomhalf {
+
+namespace {
+
+Atomic<unsigned> g_names{0};  // numbers machines for their names; nothing depends on it
+
+std::string name_of(const MachineOptions& o) {
+    if (!o.name.empty()) return o.name;
+    return (o.simulated ? "simulated" : "host") + std::to_string(g_names.fetch_add(1u));
+}
+
+unsigned cpus_of(const MachineOptions& o) {
+    if (o.cpus > kMaxCpus)
+        throw InvalidArgument("cpus=" + std::to_string(o.cpus) + " is out of range: allowed are 1 to " +
+                              std::to_string(kMaxCpus));
+    if (o.cpus != 0) return o.cpus;
+    if (o.simulated) return 4;
+#if BOTTOMHALF_HOST
+    return host_cpus();
+#else
+    return 1;
+#endif
+}
+
+unsigned hz_of(const MachineOptions& o) {
+    if (o.hz < 10 || o.hz > 100000)
+        throw InvalidArgument("hz=" + std::to_string(o.hz) + " is out of range: allowed are 10 to 100000");
+    return o.hz;
+}
+
+}  // namespace
+
+Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
+    if (o.simulated) {
+        domain_.substrate = make_simulated_substrate(domain_);
+    } else {
+#if BOTTOMHALF_HOST
+        domain_.substrate = make_host_substrate(domain_);
+#else
+        throw Unsupported("this build has no host machines (BOTTOMHALF_HOST=OFF): pass simulated=true");
+#endif
+    }
+    if (o.trace) domain_.trace.start();
+    softirqs_ = std::make_unique<Softirqs>(domain_);
+    tasklets_ = std::make_unique<Tasklets>(domain_);
+    irqs_ = std::make_unique<IrqController>(domain_);
+    timers_ = std::make_unique<TimerSubsystem>(domain_);
+    workqueues_ = std::make_unique<WorkqueueSubsystem>(domain_);
+    domain_.self();
+    try {
+        domain_.substrate->start_clock();
+        softirqs_->start();
+        timers_->start();
+        workqueues_->start();
+    } catch (...) {
+        workqueues_->stop();
+        domain_.substrate->stop_clock();
+        softirqs_->stop();
+        throw;
+    }
+    domain_.state.store(DomainState::running);
+}
+
+Machine::~Machine() {
+    if (domain_.state.load() == DomainState::forked) {
+        // The parent's threads hold locks and counts here that nobody will ever give back: nothing is touched.
+        workqueues_.release();
+        timers_.release();
+        irqs_.release();
+        tasklets_.release();
+        softirqs_.release();
+        domain_.substrate.release();
+        return;
+    }
+    try {
+        halt(HaltPending::cancel);
+    } catch (const Error&) {
+        std::terminate();  // destroyed by one of its own tasks: a bug that must not go on
+    }
+}
+
+void Machine::stop_sources() {
+    if (sources_stopped_.exchange(true)) return;
+    irqs_->stop();
+    domain_.substrate->stop_clock();
+    const std::size_t armed = timers_->cancel_all([this](Timer* timer) {
+        if (timer->function != delayed_work_timer_fn) return;
+        DelayedWork* dwork = container_of(timer, &DelayedWork::timer);
+        domain_.log.write(domain_.now(), LogLevel::info,
+                          "machine halt: cancelled delayed " +
+                              describe_function(domain_, &dwork->work, dwork->work.func) + " of workqueue '" +
+                              dwork->wq->name() + "'");
+        abandon_delayed_work(*dwork);
+    });
+    if (armed != 0)
+        domain_.log.write(domain_.now(), LogLevel::info,
+                          "machine halt: " + std::to_string(armed) + " armed timers and delayed items cancelled");
+}
+
+void Machine::halt(HaltPending pending, Nanoseconds deadline) {
+    if (domain_.state.load() == DomainState::forked) return;
+    if (halted()) return;
+    Task& self = domain_.self();
+    if (!self.adopted)
+        throw DeadlockError("halt: called from " + describe_task(self) + ", a task of machine '" + domain_.name +
+                            "' itself, which halt() would wait for; halt it from outside");
+    might_sleep(self, "halt");
+    throw_unless_ok(halt_mutex_.lock(self, deadline), "halt");
+    struct Unlock {
+        Mutex& mutex;
+        Task& self;
+        ~Unlock() {
+            if (mutex.locked()) mutex.unlock(self);
+        }
+    } unlock{halt_mutex_, self};
+    if (halted()) return;
+    DomainState running = DomainState::running;
+    domain_.state.compare_exchange(running, DomainState::halting);
+    workqueues_->refuse_all(true);
+    stop_sources();
+    if (pending == HaltPending::drain && !workqueues_->drain_all(self, deadline)) {
+        if (domain_.now() >= deadline) throw TimedOut("halt: the queues did not drain within the time limit");
+        for (auto& item : workqueues_->running_items())
+            domain_.log.write(domain_.now(), LogLevel::warning, "machine halt: never ends by itself, evicted: " + item);
+    }
+    workqueues_->refuse_all(false);
+    workqueues_->cancel_all(true);
+    domain_.evict_waiters(false);
+    // Requests that were on their way when the sources stopped.
+    softirqs_->stop();
+    tasklets_->drop_all();
+    workqueues_->stop();
+    domain_.evict_waiters(true);
+    domain_.state.store(DomainState::halted);
+    self.exiting.store(false);
+}
+
+WaitResult Machine::sleep(Nanoseconds duration, const char* kind) {
+    domain_.require_alive();
+    Task& self = domain_.self();
+    const Nanoseconds until = duration == kForever ? kForever : domain_.now() + duration;
+    do {
+        if (task_sleep(self, until, kind) == Wake::interrupted) return WaitResult::interrupted;
+    } while (domain_.now() < until);
+    return WaitResult::ok;
+}
+
+bool Machine::idle() {
+    if (timers_->armed() != 0) return false;
+    for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu)
+        if (softirqs_->pending(cpu) != 0) return false;
+    for (auto& wq : workqueues_->workqueues())
+        if (wq->in_flight() != 0) return false;
+    return true;
+}
+
+}  // namespace bottomhalf

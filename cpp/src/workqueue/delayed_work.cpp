@@ -1,0 +1,114 @@
+#include "bottomhalf/workqueue/delayed_work.hpp"
+
+#include "bottomhalf/workqueue/subsystem.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+static_assert(offsetof(DelayedWork, work) == 0, "DelayedWork::of relies on it");
+
+class DelayedWorks {
+public:
+    static void armed(Workqueue& wq, int change) noexcept { wq.armed_.fetch_add(change); }
+
+    // The caller owns PENDING.
+    static bool start(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu) {
+        if (delay == 0) return queue_claimed(wq, dwork.work, cpu, false);
+        Domain& domain = wq.domain();
+        if (wq.refusing_.load()) {
+            // Linux would find out when the timer fires; a caller who can be told is told now.
+            RawGuard guard(wq.lock_);
+            if (wq.refusal_ == Refusal::destroyed || wq.refusal_ == Refusal::halted) {
+                release_claim(dwork.work);
+                if (wq.chained(domain.self())) return false;  // re-armed by its own run while the end is near
+                wq.refuse(dwork.work);
+            }
+        }
+        dwork.wq = &wq;
+        dwork.cpu = cpu;
+        armed(wq, 1);
+        const Jiffies expires = domain.jiffies() + delay;
+        if (cpu == kCpuUnbound)
+            domain.timers->mod(dwork.timer, expires);
+        else
+            domain.timers->add_on(dwork.timer, expires, static_cast<unsigned>(cpu));
+        return true;
+    }
+
+    static bool take_timer(Work& work) {
+        DelayedWork& dwork = *DelayedWork::of(&work);
+        if (!timer_delete(dwork.timer)) return false;
+        armed(*dwork.wq, -1);
+        return true;
+    }
+};
+
+void delayed_work_timer_fn(Timer* timer) {
+    DelayedWork& dwork = *container_of(timer, &DelayedWork::timer);
+    Workqueue& wq = *dwork.wq;
+    queue_claimed(wq, dwork.work, dwork.cpu, true);
+    DelayedWorks::armed(wq, -1);
+}
+
+DelayedWork::DelayedWork() noexcept : DelayedWork(nullptr) {}
+
+DelayedWork::DelayedWork(WorkFunction func, bool deferrable) noexcept : work(func) {
+    timer_setup(timer, delayed_work_timer_fn, kTimerIrqsafe | (deferrable ? kTimerDeferrable : 0u));
+}
+
+bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu) {
+    Domain& domain = wq.domain();
+    if (delay == 0) return wq.queue(dwork.work, cpu);
+    domain.require_alive();
+    if (cpu != kCpuUnbound) domain.check_cpu(cpu, "cpu");
+    if (dwork.work.func == nullptr)
+        throw MisuseError("work-without-function", "queue_delayed_work: the item has no function");
+    std::uint64_t word = dwork.work.data.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((word & kPending) != 0 || depth(word) != 0) {
+            if (dwork.work.data.compare_exchange_weak(word, word)) return false;
+            continue;
+        }
+        if (dwork.work.data.compare_exchange_weak(word, word | kPending)) break;
+    }
+    return DelayedWorks::start(wq, dwork, delay, cpu);
+}
+
+bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu) {
+    wq.domain().require_alive();
+    if (cpu != kCpuUnbound) wq.domain().check_cpu(cpu, "cpu");
+    if (dwork.work.func == nullptr)
+        throw MisuseError("work-without-function", "mod_delayed_work: the item has no function");
+    const bool was_pending = grab_pending(dwork.work, DelayedWorks::take_timer) == 1;
+    if (depth(dwork.work.data.load(std::memory_order_relaxed)) != 0) {
+        release_claim(dwork.work);
+        return false;
+    }
+    return DelayedWorks::start(wq, dwork, delay, cpu) && was_pending;
+}
+
+bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
+    if (Task* self = current_task()) might_sleep(*self, "flush_delayed_work");
+    WorkqueueSubsystem::check_self_wait(dwork.work, "flush_delayed_work");
+    if (DelayedWorks::take_timer(dwork.work)) queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
+    return flush_work(dwork.work, deadline);
+}
+
+bool cancel_delayed_work(DelayedWork& dwork) { return cancel_common(dwork.work, DelayedWorks::take_timer, false); }
+bool disable_delayed_work(DelayedWork& dwork) { return cancel_common(dwork.work, DelayedWorks::take_timer, true); }
+bool cancel_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline) {
+    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, false, deadline);
+}
+bool disable_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline) {
+    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, true, deadline);
+}
+
+void abandon_delayed_work(DelayedWork& dwork) {
+    DelayedWorks::armed(*dwork.wq, -1);
+    Gate* gate = gate_of(dwork.work.func);
+    dwork.work.data.fetch_and(~kPending);
+    if (gate != nullptr) gate->dropped(&dwork.work);
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,154 @@
+// Waiting for a workqueue, by colours (Linux: flush_workqueue, drain_workqueue).
+//
+// A new item gets the workqueue's work colour. A flush takes the present colour for its generation, moves the work colour
+// on, and waits until no item of its generation is in flight. Generations end in order. One of them, the oldest, is armed:
+// its pool workqueues report when they come to zero, and the last report advances to the next generation. Who finishes a
+// generation does the advancing, so a flusher that gives up has nothing to hand over.
+#include "bottomhalf/workqueue/deadlock.hpp"
+#include "bottomhalf/workqueue/subsystem.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+namespace {
+constexpr unsigned next_color(unsigned c) noexcept { return (c + 1) % kColors; }
+}  // namespace
+
+void Workqueue::stamp(unsigned new_color) {
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        // What was pushed before this moment belongs to the generation that ends here.
+        pwq->pool->splice_inbox();
+        pwq->work_color = new_color;
+    }
+}
+
+bool Workqueue::arm(unsigned color) {
+    pwqs_to_flush_.store(1);
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        if (pwq->nr_in_flight[color] == 0) continue;
+        pwq->flush_color = static_cast<int>(color);
+        pwqs_to_flush_.fetch_add(1);
+    }
+    return pwqs_to_flush_.fetch_sub(1) != 1;
+}
+
+bool Workqueue::pwq_flushed() noexcept {
+    if (pwqs_to_flush_.fetch_sub(1) != 1) return false;
+    advancing_.fetch_add(1);
+    return true;
+}
+
+// Under lock_.
+void Workqueue::start_generation(Flusher& flusher) {
+    const unsigned next = next_color(work_color_);
+    if (next == flush_color_) {
+        overflow_.push_back(flusher.node);
+        return;
+    }
+    const bool first = flush_color_ == work_color_;
+    flusher.color = static_cast<int>(work_color_);
+    flushers_.push_back(flusher.node);
+    work_color_ = next;
+    stamp(work_color_);
+    if (!first || arm(flush_color_)) return;
+    advancing_.fetch_add(1);
+    lock_.unlock();
+    advance();
+    lock_.lock();
+}
+
+void Workqueue::advance() {
+    lock_.lock();
+    do {
+        for (ListNode* n = flushers_.front(); n != nullptr; n = flushers_.front()) {
+            Flusher* flusher = container_of(n, &Flusher::node);
+            if (flusher->color != static_cast<int>(flush_color_)) break;
+            n->unlink();
+            flusher->done.complete();
+        }
+        flush_color_ = next_color(flush_color_);
+        if (!overflow_.empty()) {
+            for (ListNode* n = overflow_.begin(); n != overflow_.end(); n = n->next)
+                container_of(n, &Flusher::node)->color = static_cast<int>(work_color_);
+            flushers_.splice_back(overflow_);
+            work_color_ = next_color(work_color_);
+            stamp(work_color_);
+        }
+    } while (flush_color_ != work_color_ && !arm(flush_color_));
+    lock_.unlock();
+    advancing_.fetch_sub(1);
+}
+
+void Workqueue::leave_flush(Flusher& flusher) {
+    RawGuard guard(lock_);
+    if (flusher.node.linked()) flusher.node.unlink();
+}
+
+void Workqueue::flush(Nanoseconds deadline) {
+    domain_.require_alive();
+    Task& self = domain_.self();
+    might_sleep(self, "flush_workqueue");
+    if (self.worker != nullptr && self.worker->current_pwq != nullptr && self.worker->current_pwq->wq == this)
+        throw DeadlockError("flush_workqueue('" + name_ + "') called from " +
+                            describe_function(domain_, self.worker->current_work, self.worker->current_func) +
+                            ", which runs on that workqueue: it would wait for itself");
+    WaitScope scope(self, nullptr, this, "flush_workqueue");
+    Flusher flusher;
+    lock_.lock();
+    start_generation(flusher);
+    lock_.unlock();
+    try {
+        throw_unless_ok(flusher.done.wait(self, deadline, "flush_workqueue"), "flush_workqueue");
+    } catch (...) {
+        leave_flush(flusher);
+        throw;
+    }
+}
+
+bool Workqueue::drained() {
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        pwq->pool->splice_inbox();
+        if (pwq->busy()) return false;
+    }
+    return true;
+}
+
+void Workqueue::set_refusing() {
+    refusing_.store(refusal_ != Refusal::none);
+}
+
+void Workqueue::drain(Nanoseconds deadline) {
+    domain_.require_alive();
+    Task& self = domain_.self();
+    might_sleep(self, "drain_workqueue");
+    {
+        RawGuard guard(lock_);
+        if (drainers_++ == 0) flags_.fetch_or(wq_flag::kDraining);
+        if (refusal_ == Refusal::none) refusal_ = Refusal::draining;
+        set_refusing();
+    }
+    struct Leave {
+        Workqueue& wq;
+        ~Leave() {
+            RawGuard guard(wq.lock_);
+            if (--wq.drainers_ != 0) return;
+            wq.flags_.fetch_and(~wq_flag::kDraining);
+            if (wq.refusal_ == Refusal::draining) wq.refusal_ = Refusal::none;
+            wq.set_refusing();
+        }
+    } leave{*this};
+    for (unsigned tries = 1;; ++tries) {
+        flush(deadline);
+        if (drained()) return;
+        if (tries == 10 || (tries % 100 == 0 && tries <= 1000))
+            domain_.log.write(domain_.now(), LogLevel::warning,
+                              "workqueue " + name_ + ": drain_workqueue() isn't complete after " +
+                                  std::to_string(tries) + " tries");
+    }
+}
+
+}  // namespace bottomhalf

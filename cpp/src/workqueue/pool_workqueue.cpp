@@ -1,0 +1,105 @@
+#include "bottomhalf/workqueue/pool_workqueue.hpp"
+
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+void move_linked(ListNode* first, List& to) noexcept {
+    for (;;) {
+        ListNode* next = first->next;
+        const bool linked = (container_of(first, &Work::entry)->data.load(std::memory_order_relaxed) & kLinked) != 0;
+        first->unlink();
+        to.push_back(*first);
+        if (!linked) return;
+        first = next;
+    }
+}
+
+// Takes a place among the active, if the limit allows. Without `fill` nobody may overtake: held-back items go first.
+bool PoolWorkqueue::try_take_active(bool fill) noexcept {
+    if (node == nullptr) {
+        if (nr_active >= max_active || (!fill && !inactive.empty())) return false;
+        ++nr_active;
+        return true;
+    }
+    if (!fill && !inactive.empty()) return false;
+    RawGuard guard(node->lock);
+    if (node->nr >= node->max || (!fill && !node->pending_pwqs.empty() && !pending_node.linked())) {
+        // Waits its turn with the others of the workqueue.
+        if (!pending_node.linked()) node->pending_pwqs.push_back(pending_node);
+        return false;
+    }
+    ++node->nr;
+    ++nr_active;
+    return true;
+}
+
+void PoolWorkqueue::enqueue(Work& work, std::uint64_t extra_bits) noexcept {
+    std::uint64_t word = reinterpret_cast<std::uint64_t>(this) | kPending | kPwq | extra_bits |
+                         std::uint64_t{work_color} << kColorShift;
+    ++nr_in_flight[work_color];
+    if (try_take_active(false)) {
+        work.data.store(word, std::memory_order_relaxed);
+        pool->worklist.push_back(work.entry);
+    } else {
+        work.data.store(word | kInactive, std::memory_order_relaxed);
+        inactive.push_back(work.entry);
+    }
+}
+
+void PoolWorkqueue::activate_first() noexcept {
+    ListNode* first = inactive.front();
+    Work* work = container_of(first, &Work::entry);
+    work->data.store(work->data.load(std::memory_order_relaxed) & ~kInactive, std::memory_order_relaxed);
+    move_linked(first, pool->worklist);
+    wq->trace_activate(*work);
+}
+
+bool PoolWorkqueue::activate_one() noexcept {
+    if (inactive.empty() || !try_take_active(true)) return false;
+    activate_first();
+    if (node != nullptr && inactive.empty()) {
+        RawGuard guard(node->lock);
+        if (pending_node.linked()) pending_node.unlink();
+    }
+    return true;
+}
+
+// A place among the active becomes free: the next held-back item gets it.
+void PoolWorkqueue::drop_active() noexcept {
+    --nr_active;
+    if (node == nullptr) {
+        if (!inactive.empty() && nr_active < max_active) {
+            ++nr_active;
+            activate_first();
+        }
+        return;
+    }
+    // All pool workqueues of one workqueue share its pool, so the caller's lock guards every one of them.
+    RawGuard guard(node->lock);
+    --node->nr;
+    while (node->nr < node->max) {
+        ListNode* first = node->pending_pwqs.pop_front();
+        if (first == nullptr) return;
+        PoolWorkqueue* next = container_of(first, &PoolWorkqueue::pending_node);
+        if (next->inactive.empty()) continue;
+        ++node->nr;
+        ++next->nr_active;
+        next->activate_first();
+        // More items wait there: to the end of the line, one item each.
+        if (!next->inactive.empty()) node->pending_pwqs.push_back(*first);
+        return;
+    }
+}
+
+void PoolWorkqueue::leave(std::uint64_t word, Workqueue*& finished) noexcept {
+    if ((word & kInactive) == 0) drop_active();
+    const unsigned c = color(word);
+    if (--nr_in_flight[c] != 0 || flush_color != static_cast<int>(c)) return;
+    flush_color = -1;
+    if (wq->pwq_flushed()) finished = wq;
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,136 @@
+// Queueing: one compare-and-swap and one push when the item's pool runs already, the locked path otherwise.
+#include "bottomhalf/workqueue/subsystem.hpp"
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
+    if (work.func == nullptr) [[unlikely]] return Fast::slow;
+    WorkerPool& pool = *pwq.pool;
+    const std::uint64_t claimed = reinterpret_cast<std::uint64_t>(&pwq) | kPending | kPwq | kInbox;
+    std::uint64_t word = work.data.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((word & kPending) != 0 || depth(word) != 0) {
+            // A locked instruction even to say no: the caller's stores come before whatever the running instance reads.
+            if (work.data.compare_exchange_weak(word, word)) return Fast::refused;
+            continue;
+        }
+        const std::uint32_t last = pool_id(word);
+        if (last != 0 && last != pool.id) return Fast::slow;
+        if (work.data.compare_exchange_weak(word, claimed)) break;
+    }
+    ListNode* head = pool.inbox.load(std::memory_order_relaxed);
+    do work.entry.next = head;
+    while (!pool.inbox.compare_exchange_weak(head, &work.entry));
+    // Pushed first, looked second; a worker that goes idle or to sleep does it in the other order.
+    if (pool.nr_running.load() < static_cast<int>(pool.width)) {
+        RawGuard guard(pool.lock);
+        pool.splice_inbox();
+        pool.kick();
+    }
+    return Fast::queued;
+}
+
+bool Workqueue::queue_slow(Work& work, int cpu) {
+    domain_.require_alive();
+    if (cpu != kCpuUnbound) domain_.check_cpu(cpu, "cpu");
+    if (work.func == nullptr) throw MisuseError("work-without-function", "queue_work: the item has no function");
+    std::uint64_t word = work.data.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((word & kPending) != 0 || depth(word) != 0) {
+            if (work.data.compare_exchange_weak(word, word)) return false;
+            continue;
+        }
+        if (work.data.compare_exchange_weak(word, word | kPending)) break;
+    }
+    return queue_claimed(*this, work, cpu, false);
+}
+
+void release_claim(Work& work) noexcept { work.data.fetch_and(~kPending); }
+
+bool Workqueue::chained(Task& self) const noexcept {
+    const Worker* worker = self.worker;
+    return worker != nullptr && preempt::in_task(self.preempt_count) && worker->current_pwq != nullptr &&
+           worker->current_pwq->wq == this;
+}
+
+void Workqueue::refuse(const Work& work) const {
+    const std::string what = "cannot queue " + describe_function(domain_, &work, work.func) + " on workqueue '" + name_ +
+                             "': ";
+    switch (refusal_) {
+        case Refusal::destroyed:
+            throw WorkqueueDestroyed(what + "it is destroyed; queue before destroy(), or allocate a new one");
+        case Refusal::halted: throw MachineHalted(what + message::halted(domain_.name));
+        default:
+            throw WorkqueueDraining(what + "it is draining; until drain() returns only its own items may queue here");
+    }
+}
+
+PoolWorkqueue& Workqueue::pick(int cpu, Task& self) {
+    if (pwqs_.size() == 1) return *pwqs_[0];
+    return *pwqs_[cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
+                                     : static_cast<unsigned>(cpu)];
+}
+
+bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
+    Domain& domain = wq.domain_;
+    Task& self = domain.self();
+    if (wq.refusing_.load() && (!wq.chained(self) || wq.refuse_chained_)) {
+        RawGuard guard(wq.lock_);
+        if (wq.refusal_ != Refusal::none) {
+            release_claim(work);
+            // An item that requeues itself without end while its machine halts is stopped, not punished.
+            if (wq.refuse_chained_ && wq.chained(self)) return false;
+            if (!from_timer) wq.refuse(work);
+            domain.log.write(domain.now(), LogLevel::warning,
+                             "workqueue: a delayed item fired into workqueue '" + wq.name_ +
+                                 "', which takes no items any more; cancel delayed items before destroy");
+            return false;
+        }
+    }
+    PoolWorkqueue* pwq = &wq.pick(cpu, self);
+    WorkerPool* pool = pwq->pool;
+    const std::uint32_t last_id = pool_id(work.data.load(std::memory_order_relaxed));
+    PoolRef last(last_id == pool->id || wq.ordered() ? 0 : last_id);
+    bool locked = false;
+    if (last) {
+        // Still running there for this very workqueue: it must not overlap with itself, so it follows itself.
+        last->lock.lock();
+        Worker* worker = last->find_executing(&work);
+        if (worker != nullptr && worker->current_pwq->wq == &wq) {
+            pwq = worker->current_pwq;
+            pool = pwq->pool;
+            locked = true;
+        } else {
+            last->lock.unlock();
+        }
+    }
+    if (!locked) pool->lock.lock();
+    pool->splice_inbox();
+    const bool traced = domain.trace.enabled();
+    if (traced) [[unlikely]] wq.trace_queue(work, cpu, *pool);
+    pwq->enqueue(work);
+    if (traced && (work.data.load(std::memory_order_relaxed) & kInactive) == 0) [[unlikely]] wq.trace_activate(work);
+    pool->kick();
+    pool->lock.unlock();
+    return true;
+}
+
+void Workqueue::trace_queue(const Work& work, int req_cpu, const WorkerPool& pool) {
+    Task& self = domain_.self();
+    BH_TRACE(domain_, self.cpu.load(), self, "workqueue_queue_work",
+             "work=w%u function=%s workqueue=%s req_cpu=%d cpu=%d", domain_.trace.id_of(&work),
+             describe_function(domain_, &work, work.func).c_str(), name_.c_str(),
+             req_cpu == kCpuUnbound ? static_cast<int>(kMaxCpus) : req_cpu, pool.cpu);
+}
+
+void Workqueue::trace_activate(const Work& work) {
+    if (!domain_.trace.enabled()) [[likely]] return;
+    Task& self = domain_.self();
+    BH_TRACE(domain_, self.cpu.load(), self, "workqueue_activate_work", "work=w%u function=%s",
+             domain_.trace.id_of(&work), describe_function(domain_, &work, work.func).c_str());
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,252 @@
+#include "bottomhalf/workqueue/subsystem.hpp"
+
+#include <algorithm>
+
+namespace bottomhalf {
+
+
+WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain) : domain_(domain) { domain.workqueues = this; }
+
+WorkqueueSubsystem::~WorkqueueSubsystem() {
+    for (auto& wq : system_) wq.reset();
+    workqueues_.clear();
+    retired_.clear();
+    pools_.clear();
+    domain_.workqueues = nullptr;
+}
+
+void WorkqueueSubsystem::start() {
+    // Four pools a CPU, numbered as Linux does: BH, BH high, normal, high.
+    for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu) {
+        const int c = static_cast<int>(cpu), base = 4 * c;
+        pools_.push_back(std::make_unique<WorkerPool>(domain_, PoolKind::bh, c, 0, 1, base));
+        pools_.push_back(std::make_unique<WorkerPool>(domain_, PoolKind::bh, c, -20, 1, base + 1));
+        pools_.push_back(std::make_unique<WorkerPool>(domain_, PoolKind::bound, c, 0, 1, base + 2));
+        pools_.push_back(std::make_unique<WorkerPool>(domain_, PoolKind::bound, c, -20, 1, base + 3));
+        for (unsigned i = 0; i < 2; ++i) {
+            // A BH pool has one pseudo worker and no thread.
+            auto worker = std::make_unique<Worker>();
+            WorkerPool& pool = *pools_[4 * cpu + i];
+            worker->pool = &pool;
+            pool.workers.push_back(worker->pool_node);
+            pool.nr_workers = 1;
+            bh_workers_.push_back(std::move(worker));
+        }
+    }
+    domain_.softirqs->before_tasklets = [](Domain& d, unsigned cpu, Softirq level, Task& self, GatePass& pass) {
+        d.workqueues->run_bh(cpu, level, self, pass);
+    };
+    struct Spec {
+        SystemWq which;
+        const char* name;
+        unsigned flags;
+        int max_active;
+    };
+    using namespace wq_flag;
+    static constexpr Spec specs[] = {
+        {SystemWq::percpu, "events", 0, 0},
+        {SystemWq::highpri, "events_highpri", kHighpri, 0},
+        {SystemWq::long_running, "events_long", 0, 0},
+        {SystemWq::unbound, "events_unbound", kUnbound, kWqMaxActive},
+        {SystemWq::freezable, "events_freezable", kFreezable, 0},
+        {SystemWq::power_efficient, "events_power_efficient", kPowerEfficient, 0},
+        {SystemWq::freezable_power_efficient, "events_freezable_pwr_efficient", kFreezable | kPowerEfficient, 0},
+        {SystemWq::bh, "events_bh", kBh, 0},
+        {SystemWq::bh_highpri, "events_bh_highpri", kBh | kHighpri, 0},
+        {SystemWq::managed, "events_managed", kManaged, kWqMaxActive},
+    };
+    for (const Spec& spec : specs) {
+        auto wq = alloc(spec.name, spec.flags, spec.max_active);
+        wq->system_ = true;
+        system_[static_cast<unsigned>(spec.which)] = std::move(wq);
+    }
+    // Each pool starts with one worker.
+    for_each_pool([](WorkerPool& pool) {
+        if (pool.kind != PoolKind::bh && !pool.create_worker())
+            throw Error("machine '" + pool.domain.name + "': the system refuses a worker thread");
+    });
+}
+
+void WorkqueueSubsystem::stop() {
+    for_each_pool([](WorkerPool& pool) {
+        if (pool.kind == PoolKind::bh) {
+            timer_delete(pool.idle_timer);
+            return;
+        }
+        pool.stop();
+    });
+    cancel_all(false);  // what a racing producer pushed after the drain
+    domain_.softirqs->before_tasklets = nullptr;
+}
+
+WorkerPool& WorkqueueSubsystem::pool_for(unsigned flags, int nice, unsigned cpu) {
+    const bool high = (flags & wq_flag::kHighpri) != 0;
+    if ((flags & wq_flag::kBh) != 0) return *pools_[4 * cpu + (high ? 1 : 0)];
+    const bool managed = (flags & wq_flag::kManaged) != 0;
+    if ((flags & wq_flag::kUnbound) == 0 && !managed) return *pools_[4 * cpu + (high ? 3 : 2)];
+    // Unbound pools are shared by all workqueues with the same attributes.
+    const PoolKind kind = managed ? PoolKind::managed : PoolKind::unbound;
+    WorkerPool* pool = nullptr;
+    {
+        RawGuard guard(lock_);
+        auto& slot = shared_pools_[{static_cast<int>(kind), nice}];
+        if (slot == nullptr) {
+            pools_.push_back(std::make_unique<WorkerPool>(domain_, kind, kCpuUnbound, nice,
+                                                          managed ? domain_.nr_cpus : ~0u >> 1,
+                                                          static_cast<int>(pools_.size())));
+            slot = pools_.back().get();
+            pool = domain_.running() ? slot : nullptr;
+        } else {
+            return *slot;
+        }
+        if (pool == nullptr) return *slot;
+    }
+    pool->create_worker();
+    return *pool;
+}
+
+namespace {
+
+void check_alloc(unsigned flags, int max_active, bool ordered) {
+    using namespace wq_flag;
+    auto bad = [](const std::string& what) { throw InvalidArgument(what); };
+    if ((flags & ~kPublic) != 0) bad("flags=" + std::to_string(flags) + " holds bits that are no workqueue flags");
+    if (max_active < 0 || max_active > kWqMaxActive)
+        bad("max_active=" + std::to_string(max_active) + " is out of range: allowed are 1 to " +
+            std::to_string(kWqMaxActive) + ", or 0 for the default of " + std::to_string(kWqDefaultActive));
+    if ((flags & kBh) != 0 && (flags & ~(kBh | kHighpri | kPercpu)) != 0)
+        bad("flags: BH goes with HIGHPRI and PERCPU only");
+    if ((flags & kBh) != 0 && max_active != 0) bad("max_active: a BH workqueue has no limit; leave it 0");
+    if ((flags & kPercpu) != 0 && (flags & (kUnbound | kManaged)) != 0)
+        bad("flags: PERCPU and UNBOUND (or MANAGED) exclude each other; choose one");
+    if (ordered && (flags & (kBh | kPercpu | kSysfs | kManaged | kCpuIntensive)) != 0)
+        bad("flags: an ordered workqueue takes FREEZABLE, MEM_RECLAIM and HIGHPRI only");
+}
+
+}  // namespace
+
+std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned flags, int max_active) {
+    domain_.require_alive();
+    const bool ordered = (flags & wq_flag::kOrdered) != 0;
+    check_alloc(flags & ~(wq_flag::kOrdered | wq_flag::kLegacy), max_active, ordered);
+    if (name.size() >= kWqNameLength) {
+        name.resize(kWqNameLength - 1);
+        domain_.log.write(domain_.now(), LogLevel::warning,
+                          "workqueue: name exceeds WQ_NAME_LEN. Truncating to: " + name);
+    }
+    if (ordered) {
+        flags |= wq_flag::kUnbound;
+        max_active = 1;
+    } else if ((flags & wq_flag::kBh) != 0) {
+        max_active = INT32_MAX;
+    } else if (max_active == 0) {
+        max_active = (flags & wq_flag::kManaged) != 0 ? kWqMaxActive : kWqDefaultActive;
+    }
+    const int nice = (flags & wq_flag::kHighpri) != 0 ? -20 : 0;
+    std::shared_ptr<Workqueue> wq(new Workqueue(*this, std::move(name), flags, max_active, nice));
+    RawGuard guard(lock_);
+    if (refusing_all_) wq->refusal_ = Refusal::halted;
+    wq->refusing_.store(refusing_all_);
+    workqueues_.push_back(wq);
+    return wq;
+}
+
+std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc_ordered(std::string name, unsigned flags) {
+    return alloc(std::move(name), flags | wq_flag::kOrdered, 1);
+}
+
+std::vector<std::shared_ptr<Workqueue>> WorkqueueSubsystem::workqueues() const {
+    RawGuard guard(lock_);
+    return workqueues_;
+}
+
+void WorkqueueSubsystem::for_each_pool(const std::function<void(WorkerPool&)>& fn) const {
+    std::vector<WorkerPool*> pools;
+    {
+        RawGuard guard(lock_);
+        for (auto& pool : pools_) pools.push_back(pool.get());
+    }
+    for (WorkerPool* pool : pools) fn(*pool);
+}
+
+PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node) {
+    RawGuard guard(lock_);
+    PoolWorkqueue* pwq;
+    if (pwq_free_.empty()) {
+        pwq_storage_.push_back(std::make_unique<PoolWorkqueue>());
+        pwq = pwq_storage_.back().get();
+    } else {
+        pwq = pwq_free_.back();
+        pwq_free_.pop_back();
+    }
+    // A stale canceller may be looking: it takes the pool's lock and finds that its item is not here.
+    RawGuard pool_guard(pool.lock);
+    pwq->pool = &pool;
+    pwq->wq = &wq;
+    pwq->node = node;
+    pwq->work_color = 0;
+    pwq->flush_color = -1;
+    pwq->nr_in_flight.fill(0);
+    pwq->nr_active = 0;
+    for (auto* c : {&pwq->started, &pwq->completed, &pwq->cpu_time, &pwq->cpu_intensive, &pwq->cm_wakeup,
+                    &pwq->repatriated, &pwq->mayday, &pwq->rescued})
+        c->set(0);
+    return pwq;
+}
+
+void WorkqueueSubsystem::free_pwq(PoolWorkqueue* pwq) {
+    RawGuard guard(lock_);
+    pwq_free_.push_back(pwq);
+}
+
+void WorkqueueSubsystem::remove(Workqueue& wq) {
+    std::shared_ptr<Workqueue> keep;
+    std::vector<std::shared_ptr<Workqueue>> gone;
+    RawGuard guard(lock_);
+    for (auto it = workqueues_.begin(); it != workqueues_.end(); ++it) {
+        if (it->get() != &wq) continue;
+        keep = std::move(*it);
+        workqueues_.erase(it);
+        break;
+    }
+    // Timers that will queue here keep it; those that have fired since no longer do.
+    for (auto& old : retired_)
+        if (old->armed_.load() == 0) gone.push_back(std::move(old));
+    std::erase(retired_, nullptr);
+    if (keep != nullptr && wq.armed_.load() != 0) retired_.push_back(std::move(keep));
+    gone.push_back(std::move(keep));
+    lock_.unlock();  // destructors take it to give their pool workqueues back
+    gone.clear();
+    lock_.lock();
+}
+
+void WorkqueueSubsystem::freeze() {
+    for (auto& wq : workqueues()) {
+        if ((wq->flags() & wq_flag::kFreezable) == 0) continue;
+        RawGuard guard(wq->lock_);
+        wq->frozen_ = true;
+        wq->adjust_limits();
+    }
+}
+
+bool WorkqueueSubsystem::freeze_busy() {
+    for (auto& wq : workqueues()) {
+        if ((wq->flags() & wq_flag::kFreezable) == 0) continue;
+        for (PoolWorkqueue* pwq : wq->pwqs_) {
+            RawGuard guard(pwq->pool->lock);
+            if (pwq->nr_active != 0) return true;
+        }
+    }
+    return false;
+}
+
+void WorkqueueSubsystem::thaw() {
+    for (auto& wq : workqueues()) {
+        RawGuard guard(wq->lock_);
+        if (!wq->frozen_) continue;
+        wq->frozen_ = false;
+        wq->adjust_limits();
+    }
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,209 @@
+// A worker's life: idle, awake, one item after another, asleep inside an item, idle again (Linux: worker_thread).
+#include <cstdio>
+
+#include "bottomhalf/workqueue/subsystem.hpp"
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+void Worker::set_flags(unsigned bits) noexcept {
+    const bool counted = !has(kNotRunning);
+    flags.set(flags | bits);
+    if (counted && has(kNotRunning)) pool->nr_running.fetch_sub(1);
+}
+
+void Worker::clear_flags(unsigned bits) noexcept {
+    const bool counted = !has(kNotRunning);
+    flags.set(flags & ~bits);
+    if (!counted && !has(kNotRunning)) pool->nr_running.fetch_add(1);
+}
+
+void Worker::sleeping(Task&) noexcept {
+    if (has(kNotRunning) || sleeping_now) return;
+    sleeping_now = true;
+    // First the count, then the look: a producer pushes first and looks at the count then.
+    pool->nr_running.fetch_sub(1);
+    RawGuard guard(pool->lock);
+    pool->splice_inbox();
+    if (pool->kick() && current_pwq != nullptr) ++current_pwq->cm_wakeup;
+}
+
+void Worker::running(Task&) noexcept {
+    if (!sleeping_now) return;
+    sleeping_now = false;
+    // Flags may have changed while it slept (taken for CPU-intensive, its CPU gone): then it does not count again.
+    if (!has(kNotRunning)) pool->nr_running.fetch_add(1);
+}
+
+namespace {
+
+void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
+    Task& self = *worker.task;
+    try {
+        func(&work);
+    } catch (const MachineExit&) {
+    } catch (const std::exception& error) {
+        domain.log.write(domain.now(), LogLevel::err,
+                         "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
+    }
+    if (self.preempt_count == 0 && self.irqs_off == 0) [[likely]] return;
+    char text[200];
+    std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
+                  self.name, self.pid.load(), self.preempt_count, self.irqs_off);
+    domain.log.write(domain.now(), LogLevel::err, text);
+    while (self.irqs_off != 0) local_irq_restore(self);
+    while ((self.preempt_count & preempt::kPreemptMask) != 0) preempt_enable(self);
+    while (preempt::in_softirq(self.preempt_count)) local_bh_enable(self);
+}
+
+}  // namespace
+
+void process_one_work(Worker& worker, Work& work, GatePass& pass) {
+    WorkerPool& pool = *worker.pool;
+    const std::uint64_t word = work.data.load(std::memory_order_relaxed);
+    PoolWorkqueue* const pwq = pwq_of(word);
+    const WorkFunction func = work.func;
+    worker.current_work = &work;
+    worker.current_func = func;
+    worker.current_pwq = pwq;
+    worker.current_word = word;
+    pool.hash_add(worker);
+    work.entry.unlink();
+    const bool intensive = (pwq->wq->flags() & wq_flag::kCpuIntensive) != 0;
+    if (intensive) worker.set_flags(Worker::kCpuIntensive);
+    // Unbound and CPU-intensive workers never hold back the next start.
+    if (!pool.worklist.empty()) pool.kick();
+    ++pwq->started;
+    const bool traced = pool.domain.trace.enabled();
+    std::string name;
+    std::uint32_t number = 0;
+    if (traced) [[unlikely]] {
+        name = describe_function(pool.domain, &work, func);
+        number = pool.domain.trace.id_of(&work);
+        BH_TRACE(pool.domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_start", "work=w%u function=%s",
+                 number, name.c_str());
+    }
+    // Whatever the submitter stored before its queueing call is visible from here on; a queueing call that comes after
+    // this sees the item not pending and queues it again. A full barrier, as Linux promises.
+    work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
+    pool.lock.unlock();
+
+    call_handler(worker, pool.domain, work, func);
+
+    if (traced) [[unlikely]]
+        BH_TRACE(pool.domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_end", "work=w%u function=%s",
+                 number, name.c_str());
+    Gate* const gate = pass.held();
+    if (gate != nullptr) gate->poll(*worker.task);
+    pool.lock.lock();
+    ++pwq->completed;
+    ++pool.completed;
+    if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
+    pool.hash_remove(worker);
+    worker.current_work = nullptr;
+    worker.current_func = nullptr;
+    worker.current_pwq = nullptr;
+    worker.desc[0] = '\0';
+    Workqueue* finished = nullptr;
+    pwq->leave(word, finished);
+    if (finished != nullptr) {
+        pool.lock.unlock();
+        finished->advance();
+        pool.lock.lock();
+    }
+}
+
+namespace {
+
+// The next item that this worker may start, or null. May let the lock go: to wait for the CPU, or for a gate.
+Work* next_work(Worker& worker, GatePass& pass) {
+    WorkerPool& pool = *worker.pool;
+    Task& self = *worker.task;
+    for (;;) {
+        ListNode* first = worker.scheduled.front();
+        if (first == nullptr) {
+            if (pool.worklist.empty()) pool.splice_inbox();
+            first = pool.worklist.front();
+            if (first == nullptr || !pool.keep_working()) return nullptr;
+        }
+        // The dispatch rule: nothing starts on a CPU that somebody holds non-preemptibly.
+        if (pool.kind == PoolKind::bound) {
+            Cpu& cpu = pool.domain.cpu(static_cast<unsigned>(pool.cpu));
+            if (!cpu.preemptible_for(self)) {
+                pool.lock.unlock();
+                pass.want(nullptr);
+                cpu.wait_until_preemptible(self);
+                pool.lock.lock();
+                continue;
+            }
+        }
+        Work* work = container_of(first, &Work::entry);
+        Gate* gate = gate_of(work->func);
+        if (gate != pass.held()) {
+            // The item stays queued meanwhile: it can be cancelled, or taken by another worker.
+            pool.lock.unlock();
+            pass.want(gate);
+            pool.lock.lock();
+            continue;
+        }
+        if (!worker.scheduled.empty()) return work;
+        // An item that still runs in this pool waits for that very worker: it never overlaps with itself.
+        if (Worker* other = pool.find_executing(work)) {
+            move_linked(first, other->scheduled);
+            continue;
+        }
+        if ((work->data.load(std::memory_order_relaxed) & kLinked) == 0) return work;
+        move_linked(first, worker.scheduled);
+    }
+}
+
+}  // namespace
+
+void worker_main(Task& self, void* arg) {
+    Worker& worker = *static_cast<Worker*>(arg);
+    WorkerPool& pool = *worker.pool;
+    self.worker = &worker;
+    self.observer = &worker;
+    GatePass pass(self);
+    pool.lock.lock();
+    worker.task = &self;
+    --pool.nr_starting;
+    pool.enter_idle(worker);
+    for (;;) {
+        // Idle.
+        if (worker.has(Worker::kDie)) break;
+        pool.splice_inbox();
+        if (!pool.need_more_worker()) {
+            pool.lock.unlock();
+            pass.want(nullptr);
+            self.state.store(TaskState::idle, std::memory_order_relaxed);
+            pool.domain.substrate->block(self, kForever);
+            self.state.store(TaskState::running, std::memory_order_relaxed);
+            pool.lock.lock();
+            continue;
+        }
+        pool.leave_idle(worker);
+        if (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active) {
+            // A spare before the first item: when this worker sleeps, the next one must be there at once.
+            pool.manager_active = true;
+            pool.lock.unlock();
+            pool.create_worker();
+            pool.lock.lock();
+            pool.manager_active = false;
+            pool.splice_inbox();
+        }
+        if (pool.need_more_worker() && !worker.has(Worker::kDie)) {
+            worker.clear_flags(Worker::kPrep | Worker::kRebound);
+            while (Work* work = next_work(worker, pass)) process_one_work(worker, *work, pass);
+            worker.set_flags(Worker::kPrep);
+        }
+        pool.enter_idle(worker);
+    }
+    if (worker.has(Worker::kIdle)) pool.leave_idle(worker);
+    pool.lock.unlock();
+    self.observer = nullptr;
+}
+
+}  // namespace bottomhalf

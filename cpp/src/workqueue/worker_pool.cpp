@@ -1,0 +1,237 @@
+#include "bottomhalf/workqueue/worker_pool.hpp"
+
+#include <cxxabi.h>
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "bottomhalf/workqueue/pool_table.hpp"
+#include "bottomhalf/workqueue/subsystem.hpp"
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+namespace bottomhalf {
+
+namespace {
+
+// Linux: CREATE_COOLDOWN, one second between attempts to create a worker.
+constexpr Nanoseconds kCreateCooldown = kSecond;
+
+}  // namespace
+
+WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr)
+    : domain(d), kind(k), cpu(c), nice(n), width(w), number(nr) {
+    cpumask = c == kCpuUnbound ? CpuMask::first_n(d.nr_cpus) : CpuMask::of(static_cast<unsigned>(c));
+    cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
+    timer_setup(
+        idle_timer,
+        [](Timer* timer) {
+            WorkerPool* pool = container_of(timer, &WorkerPool::idle_timer);
+            pool->domain.workqueues->system(SystemWq::unbound)->queue(pool->cull_work);
+        },
+        kTimerDeferrable);
+    pool_table_add(*this);
+}
+
+WorkerPool::~WorkerPool() { pool_table_remove(*this); }
+
+// The inbox holds the newest item first; each is accounted as its producer's locked path would have done.
+void WorkerPool::splice_inbox_slow() noexcept {
+    ListNode* newest = inbox.exchange(nullptr, std::memory_order_acquire);
+    ListNode* oldest = nullptr;
+    while (newest != nullptr) {
+        ListNode* next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != nullptr) {
+        ListNode* next = oldest->next;
+        Work* work = container_of(oldest, &Work::entry);
+        oldest = next;
+        work_data::pwq_of(work->data.load(std::memory_order_relaxed))->enqueue(*work);
+    }
+}
+
+bool WorkerPool::kick() noexcept {
+    if (worklist.empty()) return false;
+    if (kind == PoolKind::bh) {
+        domain.workqueues->kick_bh(*this);
+        return true;
+    }
+    if (!need_more_worker()) return false;
+    ListNode* first = idle.front();
+    if (first == nullptr) return false;
+    domain.substrate->wake(*container_of(first, &Worker::idle_node)->task);
+    return true;
+}
+
+Worker* WorkerPool::find_executing(const Work* work, WorkFunction func) noexcept {
+    for (Worker* w = busy[bucket(work)]; w != nullptr; w = w->hash_next)
+        if (w->current_work == work && w->current_func == func) return w;
+    return nullptr;
+}
+
+void WorkerPool::hash_add(Worker& worker) noexcept {
+    Worker*& head = busy[bucket(worker.current_work)];
+    worker.hash_next = head;
+    head = &worker;
+}
+
+void WorkerPool::hash_remove(Worker& worker) noexcept {
+    Worker** link = &busy[bucket(worker.current_work)];
+    while (*link != &worker) link = &(*link)->hash_next;
+    *link = worker.hash_next;
+}
+
+std::string WorkerPool::info() const {
+    char text[160];
+    if (kind == PoolKind::bh)
+        std::snprintf(text, sizeof text, " cpus=%s bh%s", cpumask.to_list().c_str(), nice != 0 ? "-hi" : "");
+    else
+        std::snprintf(text, sizeof text, " cpus=%s flags=0x%x nice=%d", cpumask.to_list().c_str(),
+                      (manager_active ? 2u : 0u) | (kind == PoolKind::bound ? 0u : 4u), nice);
+    return text;
+}
+
+bool WorkerPool::create_worker() {
+    reap();
+    auto worker = std::make_unique<Worker>();
+    worker->pool = this;
+    if (kind == PoolKind::unbound) worker->flags.set(Worker::kPrep | Worker::kUnbound);
+    {
+        RawGuard guard(lock);
+        if (stopping || domain.now() < create_again_at) return false;
+        // The lowest free number of the pool, as Linux names workers.
+        for (bool taken = true; taken; worker->id += taken ? 1 : 0) {
+            taken = false;
+            for (ListNode* n = workers.begin(); n != workers.end() && !taken; n = n->next)
+                taken = container_of(n, &Worker::pool_node)->id == worker->id;
+        }
+        workers.push_back(worker->pool_node);
+        ++nr_workers;
+        ++nr_starting;
+    }
+    char name[Task::kNameSize];
+    if (kind == PoolKind::bound)
+        std::snprintf(name, sizeof name, "kworker/%d:%d%s", cpu, worker->id, nice < 0 ? "H" : "");
+    else
+        std::snprintf(name, sizeof name, "kworker/u%d:%d", number, worker->id);
+    try {
+        domain.spawn(name, worker_main, worker.get(), kind == PoolKind::bound ? cpu : kCpuUnbound, nice, true);
+        worker.release();  // owned by the pool from here on
+        return true;
+    } catch (const Error& error) {
+        RawGuard guard(lock);
+        worker->pool_node.unlink();
+        --nr_workers;
+        --nr_starting;
+        create_again_at = domain.now() + kCreateCooldown;
+        domain.log.write(domain.now(), LogLevel::err,
+                         std::string("workqueue: Failed to create a worker thread: ") + error.what());
+        return false;
+    }
+}
+
+void WorkerPool::enter_idle(Worker& worker) noexcept {
+    worker.flags.set(worker.flags | Worker::kIdle);
+    ++nr_idle;
+    idle.push_front(worker.idle_node);
+    worker.last_active = domain.now();
+    if (too_many_idle() && !timer_pending(idle_timer) && !stopping)
+        arm_idle_timer(worker.last_active + domain.workqueues->idle_timeout());
+}
+
+void WorkerPool::leave_idle(Worker& worker) noexcept {
+    worker.flags.set(worker.flags & ~Worker::kIdle);
+    --nr_idle;
+    worker.idle_node.unlink();
+}
+
+void WorkerPool::arm_idle_timer(Nanoseconds at) noexcept {
+    domain.timers->mod(idle_timer, ns_to_jiffies(at, domain.hz) + 1);
+}
+
+void WorkerPool::cull_idle() {
+    List doomed;
+    {
+        RawGuard guard(lock);
+        const Nanoseconds now = domain.now(), timeout = domain.workqueues->idle_timeout();
+        while (too_many_idle() && !stopping) {
+            Worker* oldest = container_of(idle.back(), &Worker::idle_node);
+            if (now - oldest->last_active < timeout) {
+                arm_idle_timer(oldest->last_active + timeout);
+                break;
+            }
+            leave_idle(*oldest);
+            oldest->flags.set(oldest->flags | Worker::kDie);
+            oldest->pool_node.unlink();
+            --nr_workers;
+            doomed.push_back(oldest->pool_node);
+        }
+    }
+    while (ListNode* node = doomed.pop_front()) {
+        std::unique_ptr<Worker> worker(container_of(node, &Worker::pool_node));
+        domain.substrate->wake(*worker->task);
+        domain.join_task(*worker->task);
+    }
+}
+
+void WorkerPool::reap() {
+    for (;;) {
+        std::unique_ptr<Worker> worker;
+        {
+            RawGuard guard(lock);
+            ListNode* node = dead.pop_front();
+            if (node == nullptr) return;
+            worker.reset(container_of(node, &Worker::pool_node));
+        }
+        domain.join_task(*worker->task);
+    }
+}
+
+void WorkerPool::stop() {
+    timer_delete(idle_timer);
+    List all;
+    {
+        RawGuard guard(lock);
+        stopping = true;
+        for (ListNode* n = workers.begin(); n != workers.end(); n = n->next)
+            container_of(n, &Worker::pool_node)->set_die();
+    }
+    for (;;) {
+        // A worker that is just being created knows its task only when it runs.
+        RawGuard guard(lock);
+        if (nr_starting != 0) continue;
+        all.splice_back(workers);
+        nr_workers = 0;
+        break;
+    }
+    while (ListNode* node = all.pop_front()) {
+        std::unique_ptr<Worker> worker(container_of(node, &Worker::pool_node));
+        domain.substrate->wake(*worker->task);
+        domain.join_task(*worker->task);
+    }
+    reap();
+}
+
+std::string describe_function(Domain& domain, const Work* work, WorkFunction func) {
+    char text[96];
+    if (Gate* gate = gate_of(func)) {
+        gate->describe(work, text, sizeof text);
+        return text;
+    }
+    Dl_info info;
+    if (dladdr(reinterpret_cast<void*>(func), &info) != 0 && info.dli_sname != nullptr) {
+        int status = 0;
+        char* demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
+        std::string name = status == 0 ? demangled : info.dli_sname;
+        std::free(demangled);
+        if (auto paren = name.find('('); paren != std::string::npos) name.resize(paren);
+        return name;
+    }
+    std::snprintf(text, sizeof text, "func%u", domain.trace.id_of(reinterpret_cast<void*>(func)));
+    return text;
+}
+
+}  // namespace bottomhalf

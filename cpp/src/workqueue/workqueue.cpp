@@ -1,0 +1,144 @@
+// A workqueue's life: made, limited, destroyed (Linux: alloc_workqueue, destroy_workqueue).
+#include "bottomhalf/workqueue/workqueue.hpp"
+
+#include "bottomhalf/workqueue/subsystem.hpp"
+
+namespace bottomhalf {
+
+using namespace work_data;
+
+Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned flags, int max_active, int nice)
+    : domain_(subsystem.domain()), subsystem_(subsystem), name_(std::move(name)), nice_(nice), flags_(flags) {
+    max_active_.set(max_active);
+    min_active_.set(std::min(max_active, kWqDefaultMinActive));
+    const bool unbound = (flags & (wq_flag::kUnbound | wq_flag::kManaged)) != 0;
+    const bool managed = (flags & wq_flag::kManaged) != 0;
+    if (unbound && !managed && (flags & wq_flag::kOrdered) == 0) {
+        node_ = std::make_unique<NodeActive>();
+        node_->max = max_active;
+    }
+    // Ordered and managed workqueues have one queue; the others one for each CPU, unbound ones too.
+    const unsigned n = managed || (flags & wq_flag::kOrdered) != 0 ? 1 : domain_.nr_cpus;
+    for (unsigned cpu = 0; cpu < n; ++cpu) {
+        PoolWorkqueue* pwq = subsystem.new_pwq(subsystem.pool_for(flags, nice, cpu), *this, node_.get());
+        pwq->max_active = max_active;
+        pwqs_.push_back(pwq);
+    }
+    fast_ = managed || (flags & (wq_flag::kUnbound | wq_flag::kBh)) == 0;
+}
+
+Workqueue::~Workqueue() {
+    for (PoolWorkqueue* pwq : pwqs_) subsystem_.free_pwq(pwq);
+}
+
+// Under lock_: the limits in force reach every pool workqueue, and what they let through starts.
+void Workqueue::adjust_limits() {
+    const int limit = frozen_ ? 0 : max_active_.get();
+    if (node_ != nullptr) {
+        RawGuard guard(node_->lock);
+        node_->max = limit;
+    }
+    // Round robin over the pool workqueues until nobody gets a place any more.
+    bool progress = true;
+    while (progress) {
+        progress = false;
+        for (PoolWorkqueue* pwq : pwqs_) {
+            RawGuard guard(pwq->pool->lock);
+            pwq->pool->splice_inbox();
+            pwq->max_active = limit;
+            progress = pwq->activate_one() || progress;
+            pwq->pool->kick();
+        }
+    }
+}
+
+void Workqueue::set_max_active(int max_active) {
+    if ((flags() & (wq_flag::kOrdered | wq_flag::kBh)) != 0)
+        throw MisuseError("max-active-fixed", "workqueue_set_max_active('" + name_ + "'): an ordered or BH workqueue has no "
+                                              "limit to set");
+    if (max_active < 0 || max_active > kWqMaxActive)
+        throw InvalidArgument("max_active=" + std::to_string(max_active) + " is out of range: allowed are 1 to " +
+                              std::to_string(kWqMaxActive) + ", or 0 for the default of " +
+                              std::to_string(kWqDefaultActive));
+    RawGuard guard(lock_);
+    max_active_.set(max_active == 0 ? kWqDefaultActive : max_active);
+    if (min_active_.get() > max_active_.get()) min_active_.set(max_active_.get());
+    adjust_limits();
+}
+
+void Workqueue::set_min_active(int min_active) {
+    if ((flags() & (wq_flag::kUnbound | wq_flag::kOrdered | wq_flag::kManaged)) != wq_flag::kUnbound)
+        throw MisuseError("min-active-fixed", "workqueue_set_min_active('" + name_ + "'): only an unbound workqueue that is "
+                                              "not ordered has a min_active");
+    if (min_active < 0)
+        throw InvalidArgument("min_active=" + std::to_string(min_active) + " is negative: allowed are 0 to max_active");
+    RawGuard guard(lock_);
+    min_active_.set(std::min(min_active, max_active_.get()));
+    adjust_limits();
+}
+
+bool Workqueue::congested(int cpu) {
+    Task& self = domain_.self();
+    PoolWorkqueue& pwq = pick(cpu == kCpuUnbound ? cpu : static_cast<int>(domain_.check_cpu(cpu, "cpu")), self);
+    RawGuard guard(pwq.pool->lock);
+    pwq.pool->splice_inbox();
+    return !pwq.inactive.empty();
+}
+
+WorkqueueStats Workqueue::stats() const noexcept {
+    WorkqueueStats s;
+    for (const PoolWorkqueue* pwq : pwqs_) {
+        s.started += pwq->started;
+        s.completed += pwq->completed;
+        s.cpu_time += pwq->cpu_time;
+        s.cpu_intensive += pwq->cpu_intensive;
+        s.cm_wakeup += pwq->cm_wakeup;
+        s.repatriated += pwq->repatriated;
+        s.mayday += pwq->mayday;
+        s.rescued += pwq->rescued;
+    }
+    return s;
+}
+
+std::size_t Workqueue::in_flight() const {
+    std::size_t n = 0;
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        pwq->pool->splice_inbox();
+        for (auto count : pwq->nr_in_flight) n += count;
+    }
+    return n;
+}
+
+void Workqueue::destroy(Nanoseconds deadline) {
+    if (system_)
+        throw MisuseError("destroy-system-workqueue",
+                          "destroy_workqueue('" + name_ + "'): a system workqueue lives as long as its machine");
+    if (released_.load()) return;
+    Task& self = domain_.self();
+    might_sleep(self, "destroy_workqueue");
+    if (chained(self))
+        throw DeadlockError("destroy_workqueue('" + name_ + "') called from one of its own items: it would wait for itself");
+    {
+        RawGuard guard(lock_);
+        flags_.fetch_or(wq_flag::kDestroying);
+        refusal_ = Refusal::destroyed;
+        set_refusing();
+    }
+    try {
+        drain(deadline);
+    } catch (...) {
+        RawGuard guard(lock_);
+        if (!released_.load()) {
+            flags_.fetch_and(~wq_flag::kDestroying);
+            refusal_ = drainers_ != 0 ? Refusal::draining : Refusal::none;
+            set_refusing();
+        }
+        throw;
+    }
+    // A worker may still be on its way out of the last flush.
+    while (advancing_.load() != 0) domain_.substrate->relax(self);
+    if (!released_.exchange(true)) subsystem_.remove(*this);
+}
+
+}  // namespace bottomhalf
