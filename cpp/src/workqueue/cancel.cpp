@@ -53,6 +53,8 @@ int grab_pending(Work& work, bool (*take_timer)(Work&)) {
 }
 
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
+    if (disable && depth(work.data.load()) == kMaxDepth)
+        throw MisuseError("disable-overflow", "disable_work: the item is disabled 65535 times over; some enable() is missing");
     const int was_pending = grab_pending(work, take_timer);
     const std::uint64_t word = work.data.load(std::memory_order_relaxed);
     unsigned deep = depth(word);
@@ -61,12 +63,13 @@ bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
     return was_pending == 1;
 }
 
-bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline) {
+bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* removed) {
     Task* self = current_task();
     if (self != nullptr) might_sleep(*self, "cancel_work_sync");
     WorkqueueSubsystem::check_self_wait(work, "cancel_work_sync");
     // Disabled while it waits: a requeue by the running handler is refused, and two of these calls both end.
     const bool was_pending = cancel_common(work, take_timer, true);
+    if (removed != nullptr) *removed = was_pending;
     struct Restore {
         Work& work;
         bool armed;
@@ -79,9 +82,13 @@ bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nan
 }
 
 bool cancel_work(Work& work) { return cancel_common(work, nullptr, false); }
-bool cancel_work_sync(Work& work, Nanoseconds deadline) { return cancel_common_sync(work, nullptr, false, deadline); }
+bool cancel_work_sync(Work& work, Nanoseconds deadline, bool* was_pending) {
+    return cancel_common_sync(work, nullptr, false, deadline, was_pending);
+}
 bool disable_work(Work& work) { return cancel_common(work, nullptr, true); }
-bool disable_work_sync(Work& work, Nanoseconds deadline) { return cancel_common_sync(work, nullptr, true, deadline); }
+bool disable_work_sync(Work& work, Nanoseconds deadline, bool* was_pending) {
+    return cancel_common_sync(work, nullptr, true, deadline, was_pending);
+}
 
 bool enable_work(Work& work) {
     std::uint64_t word = work.data.load();

@@ -75,17 +75,20 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
     return DelayedWorks::start(wq, dwork, delay, cpu);
 }
 
-bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu) {
+bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu, bool* taken, bool* armed) {
     wq.domain().require_alive();
     if (cpu != kCpuUnbound) wq.domain().check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "mod_delayed_work: the item has no function");
     const bool was_pending = grab_pending(dwork.work, DelayedWorks::take_timer) == 1;
+    if (taken != nullptr) *taken = was_pending;
     if (depth(dwork.work.data.load(std::memory_order_relaxed)) != 0) {
         release_claim(dwork.work);
         return false;
     }
-    return DelayedWorks::start(wq, dwork, delay, cpu) && was_pending;
+    const bool now_pending = DelayedWorks::start(wq, dwork, delay, cpu);
+    if (armed != nullptr) *armed = now_pending;
+    return now_pending && was_pending;
 }
 
 bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
@@ -97,11 +100,11 @@ bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
 
 bool cancel_delayed_work(DelayedWork& dwork) { return cancel_common(dwork.work, DelayedWorks::take_timer, false); }
 bool disable_delayed_work(DelayedWork& dwork) { return cancel_common(dwork.work, DelayedWorks::take_timer, true); }
-bool cancel_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline) {
-    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, false, deadline);
+bool cancel_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline, bool* was_pending) {
+    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, false, deadline, was_pending);
 }
-bool disable_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline) {
-    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, true, deadline);
+bool disable_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline, bool* was_pending) {
+    return cancel_common_sync(dwork.work, DelayedWorks::take_timer, true, deadline, was_pending);
 }
 
 void abandon_delayed_work(DelayedWork& dwork) {

@@ -28,14 +28,16 @@ struct DelayedWork {
 bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu = kCpuUnbound);
 // Linux: mod_delayed_work_on: from whatever state, the item is armed (or queued) with this delay. True when it was
 // pending. A disabled item stays as it is. CONTEXT: any.
-bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu = kCpuUnbound);
+// *taken: a pending one was taken back; *armed: it is pending now. Both are set even when the call throws.
+bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu = kCpuUnbound, bool* taken = nullptr,
+                      bool* armed = nullptr);
 // Linux: flush_delayed_work: an armed item is queued now, then waited for. CONTEXT: task that may sleep.
 bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline = kForever);
 // Linux: cancel_delayed_work and its kin: as the plain forms, and they take the timer back.
 bool cancel_delayed_work(DelayedWork& dwork);
-bool cancel_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline = kForever);
+bool cancel_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline = kForever, bool* was_pending = nullptr);
 bool disable_delayed_work(DelayedWork& dwork);
-bool disable_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline = kForever);
+bool disable_delayed_work_sync(DelayedWork& dwork, Nanoseconds deadline = kForever, bool* was_pending = nullptr);
 inline bool enable_delayed_work(DelayedWork& dwork) { return enable_work(dwork.work); }
 inline bool delayed_work_pending(const DelayedWork& dwork) noexcept { return dwork.work.pending(); }
 

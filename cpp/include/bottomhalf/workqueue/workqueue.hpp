@@ -160,9 +160,10 @@ bool cancel_work(Work& work);
 // Linux: cancel_work_sync: also waits for the running instance; a self-requeue meanwhile is refused.
 // True when the item was pending. On TimedOut or Interrupted the item is removed and the depth restored.
 // CONTEXT: task that may sleep. Throws DeadlockError from the item's own handler.
-bool cancel_work_sync(Work& work, Nanoseconds deadline = kForever);
+// *was_pending is set before it waits: it tells what was removed even when the wait ends by an exception.
+bool cancel_work_sync(Work& work, Nanoseconds deadline = kForever, bool* was_pending = nullptr);
 bool disable_work(Work& work);
-bool disable_work_sync(Work& work, Nanoseconds deadline = kForever);  // on TimedOut: disabled
+bool disable_work_sync(Work& work, Nanoseconds deadline = kForever, bool* was_pending = nullptr);  // on TimedOut: disabled
 // Linux: enable_work. True when the depth reached 0. Throws UnbalancedEnable when it was 0 before. CONTEXT: any.
 bool enable_work(Work& work);
 // Linux: flush_work. True when it waited. CONTEXT: task that may sleep.
@@ -180,7 +181,7 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
 int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finished);
 int grab_pending(Work& work, bool (*take_timer)(Work&));
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable);
-bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline);
+bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* was_pending);
 // A queued or idle item whose PENDING bit the caller owns becomes idle; its disable depth stays.
 void release_claim(Work& work) noexcept;
 

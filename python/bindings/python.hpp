@@ -1,0 +1,105 @@
+// What every binding file shares: the gate (the GIL), waits that let it go and serve Ctrl-C, and the objects behind the
+// Python types. Bindings translate; they decide nothing.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+
+#include "bottomhalf/machine/machine.hpp"
+
+namespace bh_python {
+
+namespace py = pybind11;
+using namespace bottomhalf;
+
+// --- machines ---
+
+// The Python machine object behind a domain (borrowed), or null. GIL held.
+PyObject* machine_object(Domain& domain) noexcept;
+// The machine of the running handler, else the innermost `with` of this thread, else the activated one, else the default
+// host machine, booted on first use. Throws MachineHalted when it is halted.
+Machine& current_machine();
+py::object current_machine_object();
+// Keeps a machine alive across a call that lets the GIL go.
+class MachineHold {
+public:
+    explicit MachineHold(Domain* domain) noexcept;
+    ~MachineHold() { Py_XDECREF(object_); }
+    MachineHold(const MachineHold&) = delete;
+    MachineHold& operator=(const MachineHold&) = delete;
+
+private:
+    PyObject* object_ = nullptr;
+};
+// The domain an item last belonged to, or null. GIL held.
+Domain* domain_of(const Work& work) noexcept;
+
+// --- the gate ---
+
+Gate* gil_gate() noexcept;
+// The calling Python thread serves signals while it waits (Python's main thread), during this scope.
+class SignalScope {
+public:
+    explicit SignalScope(Domain& domain);
+    ~SignalScope();
+    SignalScope(const SignalScope&) = delete;
+    SignalScope& operator=(const SignalScope&) = delete;
+
+private:
+    Task* task_;
+    Interrupter* before_;
+};
+
+// timeout=None or seconds. Throws ValueError/TypeError (error_already_set).
+double timeout_seconds(py::handle timeout);  // negative: none
+// Runs fn(deadline) without the GIL. TimedOut becomes TimeoutError; Interrupted becomes the pending signal's exception.
+template <class F>
+auto wait_without_gil(Domain& domain, py::handle timeout, F&& fn) {
+    const double limit = timeout_seconds(timeout);
+    SignalScope signals(domain);
+    py::gil_scoped_release release;
+    return fn(deadline_after(domain, limit));
+}
+
+// --- errors ---
+
+// Sets the Python error for a C++ exception that is being handled (for C slots; pybind11 does it by itself elsewhere).
+void set_python_error() noexcept;
+template <class F>
+PyObject* guarded(F&& fn) noexcept {
+    try {
+        return fn();
+    } catch (...) {
+        set_python_error();
+        return nullptr;
+    }
+}
+// An exception that left a handler: sys.unraisablehook, the machine's errors. The Python error is set; it is fetched and
+// cleared. Returns a new reference to the exception. GIL held.
+PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept;
+
+double check_delay(PyObject* value, const char* argument);  // throws
+int check_cpu_argument(PyObject* value);                    // None: kCpuUnbound; throws
+
+// Refuses a callable that cannot take `positional` arguments (throws TypeError). GIL held.
+void check_callable(PyObject* func, int positional, const char* what);
+
+// --- registration, one function a file ---
+void register_errors(py::module_& m);
+void register_gate(py::module_& m);
+void register_machine(py::module_& m);
+void register_work(py::module_& m);
+void register_workqueue(py::module_& m);
+void register_future(py::module_& m);
+void register_tasklet(py::module_& m);
+void register_timer(py::module_& m);
+void register_irq(py::module_& m);
+void register_sync(py::module_& m);
+void register_context(py::module_& m);
+void register_trace(py::module_& m);
+
+// Attaches plain C methods to a pybind11 class: a call costs 10 ns instead of 100 to 145.
+void attach_methods(py::handle type, PyMethodDef* methods);
+
+}  // namespace bh_python

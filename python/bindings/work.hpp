@@ -1,0 +1,77 @@
+// The Python objects that are work items: raw C types with the engine's item inside, 88 bytes and a GC header.
+//
+// A pending or running item holds one strong reference to its Python object per queueing; an idle one holds none.
+#pragma once
+
+#include "python.hpp"
+
+namespace bh_python {
+
+// What few items have: made on demand.
+struct WorkExtra {
+    PyObject* name = nullptr;
+    PyObject* exception = nullptr;
+};
+
+struct PyWork {
+    PyObject_HEAD
+    PyObject* func;        // GIL: the callable, or null when the class has run()
+    WorkExtra* extra;      // GIL
+    PyObject* weakrefs;
+    alignas(8) Work work;  // the same place in PyDelayedWork
+};
+
+struct PyDelayedWork {
+    PyObject_HEAD
+    PyObject* func;
+    WorkExtra* extra;
+    PyObject* weakrefs;
+    alignas(8) DelayedWork dwork;
+};
+
+// A future is an item that keeps what its function returned.
+enum class FutureState : std::uint8_t { pending, running, cancelled, cancelled_notified, finished };
+struct PyFuture {
+    PyObject_HEAD
+    PyObject* func;
+    WorkExtra* extra;
+    PyObject* weakrefs;
+    alignas(8) Work work;
+    PyObject* args;       // GIL; dropped when the function was called
+    PyObject* kwargs;
+    PyObject* context;    // the submitter's contextvars.Context
+    PyObject* result;     // GIL: or the exception
+    PyObject* shared;     // GIL: made when somebody looks from outside: the Python side's condition, waiters, callbacks
+    Completion* done;     // GIL to create; complete_all() once finished
+    FutureState state;    // GIL
+    bool failed;          // GIL: result is an exception
+};
+static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) && offsetof(PyWork, work) == offsetof(PyFuture, work));
+
+extern PyTypeObject* g_work_type;
+extern PyTypeObject* g_delayed_type;
+extern PyTypeObject* g_future_type;  // bottomhalf.Future, once the package told us
+
+inline PyWork* work_object(Work* work) noexcept {
+    return reinterpret_cast<PyWork*>(reinterpret_cast<char*>(work) - offsetof(PyWork, work));
+}
+inline bool is_work(PyObject* o) noexcept { return PyObject_TypeCheck(o, g_work_type); }
+inline bool is_delayed(PyObject* o) noexcept { return PyObject_TypeCheck(o, g_delayed_type); }
+// Throws TypeError naming what is needed.
+PyWork* as_work(PyObject* o, const char* call);
+PyDelayedWork* as_delayed(PyObject* o, const char* call);
+// An item that can run: has a function or overrides run(). Throws TypeError.
+void require_runnable(PyWork* w);
+
+// Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past C.
+bool queue_object(Workqueue& wq, PyWork* w, int cpu);
+bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
+bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
+
+void describe_object(const void* object, char* buffer, std::size_t size) noexcept;
+void drop_object(void* object) noexcept;
+void future_function(Work* work);
+void future_dropped(PyFuture* f) noexcept;
+std::string describe_callable(PyObject* func);
+
+}  // namespace bh_python
