@@ -1,0 +1,363 @@
+// The C part of bottomhalf.Future: an item that keeps what its function returned. The Python class derives from it and
+// from concurrent.futures.Future, whose condition, waiters and callbacks are made only when somebody asks for them.
+#include "work.hpp"
+
+#include <structmember.h>
+
+#include "bottomhalf/workqueue/deadlock.hpp"
+
+namespace bh_python {
+
+namespace {
+
+PyTypeObject* g_base_type = nullptr;
+PyObject* g_states[5];          // the state names of concurrent.futures, interned
+PyObject* g_finish = nullptr;   // bottomhalf._future.finish(future, state)
+PyObject* g_shared = nullptr;   // bottomhalf._future.shared() -> (condition, waiters, callbacks)
+PyObject* g_cancelled_error = nullptr;
+PyObject* g_timeout_error = nullptr;
+
+PyFuture* as_future(PyObject* self) noexcept { return reinterpret_cast<PyFuture*>(self); }
+bool over(const PyFuture* f) noexcept { return f->state >= FutureState::cancelled; }
+
+PyObject* future_new(PyTypeObject* type, PyObject*, PyObject*) {
+    PyErr_Format(PyExc_TypeError, "%s has no constructor: wq.submit(fn, ...) and bottomhalf.submit(fn, ...) make one",
+                 type->tp_name);
+    return nullptr;
+}
+
+int future_traverse(PyObject* self, visitproc visit, void* arg) {
+    PyFuture* f = as_future(self);
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(f->func);
+    Py_VISIT(f->args);
+    Py_VISIT(f->kwargs);
+    Py_VISIT(f->context);
+    Py_VISIT(f->result);
+    Py_VISIT(f->shared);
+    return 0;
+}
+
+int future_clear(PyObject* self) {
+    PyFuture* f = as_future(self);
+    Py_CLEAR(f->func);
+    Py_CLEAR(f->args);
+    Py_CLEAR(f->kwargs);
+    Py_CLEAR(f->context);
+    Py_CLEAR(f->result);
+    Py_CLEAR(f->shared);
+    return 0;
+}
+
+void future_dealloc(PyObject* self) {
+    PyFuture* f = as_future(self);
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (f->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
+    future_clear(self);
+    delete f->done;
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+// GIL: the state and the wake-ups of whoever waits change together.
+void finish(PyFuture* f, FutureState state) {
+    if (f->shared == nullptr) [[likely]] {
+        f->state = state;
+    } else {
+        PyObject* result = PyObject_CallFunctionObjArgs(g_finish, reinterpret_cast<PyObject*>(f),
+                                                        g_states[static_cast<int>(state)], nullptr);
+        if (result == nullptr) PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(f));
+        Py_XDECREF(result);
+        f->state = state;
+    }
+    if (f->done != nullptr) f->done->complete_all();
+}
+
+bool check_self_wait(PyFuture* f, const char* call) {
+    Worker* worker = current_worker();
+    if (worker == nullptr || worker->current_work != &f->work) return true;
+    try {
+        throw DeadlockError(std::string(call) + " called from the function whose result it waits for");
+    } catch (...) {
+        set_python_error();
+    }
+    return false;
+}
+
+// True when it is over; false with an exception set.
+bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
+    if (over(f)) return true;
+    if (!check_self_wait(f, call)) return false;
+    if (f->done == nullptr) f->done = new Completion;
+    Py_INCREF(f);
+    PyObject* waited = guarded([&]() -> PyObject* {
+        Domain* domain = domain_of(f->work);
+        MachineHold hold(domain);
+        Domain& d = domain != nullptr ? *domain : current_machine().domain();
+        const double limit = timeout_seconds(timeout);
+        SignalScope signals(d);
+        WaitResult result;
+        {
+            py::gil_scoped_release release;
+            Task& self = d.self();
+            might_sleep(self, call);
+            WorkqueueSubsystem::check_held_back(f->work, self, call);
+            WaitScope scope(self, &f->work, nullptr, call);
+            result = f->done->wait(self, deadline_after(d, limit), call);
+        }
+        if (result == WaitResult::interrupted) throw Interrupted(call);
+        if (result == WaitResult::timeout && !over(f)) {
+            PyErr_Format(g_timeout_error, "%s: the time limit of %S s passed", call, timeout);
+            return nullptr;
+        }
+        return Py_None;
+    });
+    Py_DECREF(f);
+    return waited != nullptr;
+}
+
+PyObject* timeout_argument(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call) {
+    const Py_ssize_t nkw = kwnames == nullptr ? 0 : PyTuple_GET_SIZE(kwnames);
+    if (nargs + nkw > 1 || (nkw == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "timeout") != 0)) {
+        PyErr_Format(PyExc_TypeError, "%s takes one argument, timeout", call);
+        return nullptr;
+    }
+    return nargs + nkw == 1 ? args[0] : Py_None;
+}
+
+PyObject* raise_cancelled() {
+    PyErr_SetNone(g_cancelled_error);
+    return nullptr;
+}
+
+PyObject* future_result(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyFuture* f = as_future(self);
+    PyObject* timeout = timeout_argument(args, nargs, kwnames, "result()");
+    if (timeout == nullptr || !wait_over(f, timeout, "Future.result")) return nullptr;
+    if (f->state != FutureState::finished) return raise_cancelled();
+    if (!f->failed) return Py_NewRef(f->result != nullptr ? f->result : Py_None);
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(f->result)), f->result);
+    return nullptr;
+}
+
+PyObject* future_exception(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    PyFuture* f = as_future(self);
+    PyObject* timeout = timeout_argument(args, nargs, kwnames, "exception()");
+    if (timeout == nullptr || !wait_over(f, timeout, "Future.exception")) return nullptr;
+    if (f->state != FutureState::finished) return raise_cancelled();
+    return Py_NewRef(f->failed ? f->result : Py_None);
+}
+
+PyObject* future_cancel(PyObject* self, PyObject*) {
+    PyFuture* f = as_future(self);
+    if (f->state == FutureState::cancelled || f->state == FutureState::cancelled_notified) Py_RETURN_TRUE;
+    if (f->state != FutureState::pending) Py_RETURN_FALSE;
+    return guarded([&]() -> PyObject* {
+        // GIL: between leaving the queue and its call an item passes no point where the GIL changes hands.
+        if (!cancel_work(f->work)) return Py_NewRef(Py_False);
+        finish(f, FutureState::cancelled_notified);
+        Py_DECREF(self);  // the reference of the queueing that will not run
+        return Py_NewRef(Py_True);
+    });
+}
+
+PyObject* future_done(PyObject* self, PyObject*) { return PyBool_FromLong(over(as_future(self))); }
+PyObject* future_running(PyObject* self, PyObject*) {
+    return PyBool_FromLong(as_future(self)->state == FutureState::running);
+}
+PyObject* future_cancelled(PyObject* self, PyObject*) {
+    const FutureState s = as_future(self)->state;
+    return PyBool_FromLong(s == FutureState::cancelled || s == FutureState::cancelled_notified);
+}
+
+PyObject* refuse_copy(PyObject*, PyObject*) {
+    PyErr_SetString(PyExc_TypeError, "a Future cannot be copied or pickled: it is a queued item; pass its result on instead");
+    return nullptr;
+}
+
+// --- what concurrent.futures reads and writes of a future ---
+
+PyObject* shared_part(PyFuture* f, Py_ssize_t i) {
+    if (f->shared == nullptr) {
+        PyObject* made = PyObject_CallNoArgs(g_shared);
+        if (made == nullptr) return nullptr;
+        // Another thread may have made one while this one did.
+        if (f->shared == nullptr)
+            f->shared = made;
+        else
+            Py_DECREF(made);
+    }
+    return Py_NewRef(PyTuple_GET_ITEM(f->shared, i));
+}
+PyObject* get_condition(PyObject* self, void*) { return shared_part(as_future(self), 0); }
+PyObject* get_waiters(PyObject* self, void*) { return shared_part(as_future(self), 1); }
+PyObject* get_callbacks(PyObject* self, void*) { return shared_part(as_future(self), 2); }
+PyObject* get_state(PyObject* self, void*) { return Py_NewRef(g_states[static_cast<int>(as_future(self)->state)]); }
+int set_state(PyObject* self, PyObject* value, void*) {
+    for (int i = 0; i < 5 && value != nullptr; ++i) {
+        const int equal = PyObject_RichCompareBool(value, g_states[i], Py_EQ);
+        if (equal < 0) return -1;
+        if (equal == 0) continue;
+        as_future(self)->state = static_cast<FutureState>(i);
+        return 0;
+    }
+    PyErr_SetString(PyExc_ValueError, "_state must be a state of concurrent.futures");
+    return -1;
+}
+PyObject* get_result(PyObject* self, void*) {
+    PyFuture* f = as_future(self);
+    return Py_NewRef(f->result != nullptr && !f->failed ? f->result : Py_None);
+}
+PyObject* get_exception(PyObject* self, void*) {
+    PyFuture* f = as_future(self);
+    return Py_NewRef(f->result != nullptr && f->failed ? f->result : Py_None);
+}
+int set_outcome(PyObject* self, PyObject* value, bool failed) {
+    PyFuture* f = as_future(self);
+    if (failed && (value == nullptr || value == Py_None)) return 0;
+    f->failed = failed;
+    Py_XSETREF(f->result, Py_XNewRef(value));
+    return 0;
+}
+int set_result(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, false); }
+int set_exception(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, true); }
+PyObject* get_pending(PyObject* self, void*) { return PyBool_FromLong(as_future(self)->work.pending()); }
+PyObject* get_name(PyObject* self, void*) {
+    PyFuture* f = as_future(self);
+    const std::string name = f->func != nullptr ? describe_callable(f->func) : "future";
+    return PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
+}
+
+#define BH_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL | METH_KEYWORDS
+PyMethodDef future_methods[] = {
+    {"result", BH_FASTCALL(future_result),
+     "result($self, /, timeout=None)\n--\n\nWhat the function returned; waits for it. In a work item this is a sleep that the pool sees.\n\n"
+     "timeout: seconds, None: for ever. Raises the function's exception, CancelledError, TimeoutError, DeadlockError."},
+    {"exception", BH_FASTCALL(future_exception),
+     "exception($self, /, timeout=None)\n--\n\nThe exception that left the function, or None; waits for it as result() does."},
+    {"cancel", future_cancel, METH_NOARGS,
+     "cancel($self, /)\n--\n\nTake the item out of its queue.\n\nReturns True when it will not run, False when it runs or is over."},
+    {"done", future_done, METH_NOARGS, "done($self, /)\n--\n\nFinished or cancelled."},
+    {"running", future_running, METH_NOARGS, "running($self, /)\n--\n\nStarted and not over."},
+    {"cancelled", future_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nCancelled before it started."},
+    {"__reduce__", refuse_copy, METH_NOARGS, nullptr},
+    {"__reduce_ex__", refuse_copy, METH_O, nullptr},
+    {"__copy__", refuse_copy, METH_NOARGS, nullptr},
+    {"__deepcopy__", refuse_copy, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+PyGetSetDef future_getset[] = {{"_condition", get_condition, nullptr, nullptr, nullptr},
+                               {"_waiters", get_waiters, nullptr, nullptr, nullptr},
+                               {"_done_callbacks", get_callbacks, nullptr, nullptr, nullptr},
+                               {"_state", get_state, set_state, nullptr, nullptr},
+                               {"_result", get_result, set_result, nullptr, nullptr},
+                               {"_exception", get_exception, set_exception, nullptr, nullptr},
+                               {"pending", get_pending, nullptr, "Queued and not started.", nullptr},
+                               {"name", get_name, nullptr, "The function's name.", nullptr},
+                               {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMemberDef future_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyFuture, weakrefs), READONLY, nullptr},
+                                {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot future_slots[] = {{Py_tp_new, reinterpret_cast<void*>(future_new)},
+                              {Py_tp_dealloc, reinterpret_cast<void*>(future_dealloc)},
+                              {Py_tp_traverse, reinterpret_cast<void*>(future_traverse)},
+                              {Py_tp_clear, reinterpret_cast<void*>(future_clear)},
+                              {Py_tp_methods, future_methods},
+                              {Py_tp_getset, future_getset},
+                              {Py_tp_members, future_members},
+                              {0, nullptr}};
+PyType_Spec future_spec = {"bottomhalf._core.FutureBase", sizeof(PyFuture), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, future_slots};
+
+}  // namespace
+
+// GIL: entered through the gate.
+void future_function(Work* work) {
+    auto* f = reinterpret_cast<PyFuture*>(work_object(work));
+    f->state = FutureState::running;
+    PyObject* result = nullptr;
+    if (PyContext_Enter(f->context) == 0) {
+        result = PyObject_Call(f->func, f->args, f->kwargs);
+        if (PyContext_Exit(f->context) < 0) Py_CLEAR(result);
+    }
+    f->failed = result == nullptr;
+    if (f->failed) {
+        PyObject *type, *traceback;
+        PyErr_Fetch(&type, &result, &traceback);
+        PyErr_NormalizeException(&type, &result, &traceback);
+        if (traceback != nullptr) PyException_SetTraceback(result, traceback);
+        Py_XDECREF(type);
+        Py_XDECREF(traceback);
+    }
+    f->result = result;
+    Py_CLEAR(f->args);
+    Py_CLEAR(f->kwargs);
+    Py_CLEAR(f->context);
+    finish(f, FutureState::finished);
+    Py_DECREF(f);
+}
+
+void future_dropped(PyFuture* f) noexcept {
+    if (!over(f)) finish(f, FutureState::cancelled_notified);
+}
+
+// Workqueue.submit, a plain C method.
+PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError, "submit() misses its first argument, the function");
+        return nullptr;
+    }
+    if (!PyCallable_Check(args[0])) {
+        PyErr_Format(PyExc_TypeError, "submit() needs a callable, not %s", Py_TYPE(args[0])->tp_name);
+        return nullptr;
+    }
+    auto* f = reinterpret_cast<PyFuture*>(g_future_type->tp_alloc(g_future_type, 0));
+    if (f == nullptr) return nullptr;
+    new (&f->work) Work(&future_function);
+    f->func = Py_NewRef(args[0]);
+    f->context = PyContext_CopyCurrent();
+    f->args = f->context != nullptr ? PyTuple_New(nargs - 1) : nullptr;
+    if (f->args == nullptr) {
+        Py_DECREF(f);
+        return nullptr;
+    }
+    for (Py_ssize_t i = 1; i < nargs; ++i) PyTuple_SET_ITEM(f->args, i - 1, Py_NewRef(args[i]));
+    if (kwnames != nullptr && PyTuple_GET_SIZE(kwnames) != 0) {
+        f->kwargs = PyDict_New();
+        for (Py_ssize_t i = 0; f->kwargs != nullptr && i < PyTuple_GET_SIZE(kwnames); ++i)
+            if (PyDict_SetItem(f->kwargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) Py_CLEAR(f->kwargs);
+        if (f->kwargs == nullptr) {
+            Py_DECREF(f);
+            return nullptr;
+        }
+    }
+    return guarded([&]() -> PyObject* {
+        Py_INCREF(f);
+        try {
+            wq.queue(f->work);
+        } catch (...) {
+            Py_DECREF(f);
+            Py_DECREF(f);
+            throw;
+        }
+        return reinterpret_cast<PyObject*>(f);
+    });
+}
+
+void register_future(py::module_& m) {
+    g_base_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&future_spec));
+    if (g_base_type == nullptr) throw py::error_already_set();
+    m.attr("FutureBase") = py::handle(reinterpret_cast<PyObject*>(g_base_type));
+    const char* names[] = {"PENDING", "RUNNING", "CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED"};
+    for (int i = 0; i < 5; ++i) g_states[i] = PyUnicode_InternFromString(names[i]);
+    bottomhalf::register_gate(reinterpret_cast<void (*)()>(&future_function), gil_gate());
+    m.def("_set_future_type", [](py::object type, py::object finish_function, py::object shared, py::object cancelled_error,
+                                 py::object timeout_error) {
+        g_future_type = reinterpret_cast<PyTypeObject*>(type.release().ptr());
+        g_finish = finish_function.release().ptr();
+        g_shared = shared.release().ptr();
+        g_cancelled_error = cancelled_error.release().ptr();
+        g_timeout_error = timeout_error.release().ptr();
+    });
+}
+
+}  // namespace bh_python
