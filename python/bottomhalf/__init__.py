@@ -1,0 +1,159 @@
+"""Linux's deferred work: interrupts, softirqs, tasklets, timers and concurrency-managed workqueues.
+
+``import bottomhalf as bh``; ``bh.submit(fn)`` runs a function, ``bh.Machine(cpus=2)`` boots a machine,
+``bh.Work(func)`` is a work item. ``bottomhalf.linux`` has the same under the kernel's own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from ._constants import IRQF, WQ, Busy, IrqReturn, Softirq
+from ._core import (
+    BottomHalfError,
+    BudgetExceeded,
+    Completion,
+    DeadlockError,
+    DelayedWork,
+    IrqAction,
+    IrqLine,
+    LogLine,
+    MachineExit,
+    MachineHalted,
+    MisuseError,
+    Mutex,
+    ReplayMismatch,
+    SchedulingWhileAtomic,
+    SpinLock,
+    Task,
+    Tasklet,
+    Timer,
+    TraceEvent,
+    UnbalancedEnable,
+    Unsupported,
+    WaitQueue,
+    Work,
+    Workqueue,
+    WorkqueueDestroyed,
+    WorkqueueDraining,
+    WorkqueueStats,
+    WrongThread,
+    blocking,
+    burn,
+    cond_resched,
+    cpu_relax,
+    current_machine,
+    current_task,
+    current_work,
+    in_atomic,
+    in_hardirq,
+    in_interrupt,
+    in_serving_softirq,
+    in_softirq,
+    in_task,
+    irqs_disabled,
+    sleep,
+    smp_processor_id,
+)
+from ._future import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, as_completed, wait
+from ._machine import Machine, Trace, WorkqueueAttrs, default_machine, submit
+
+__version__: str = _core.__version__
+
+__all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
+    "IRQF",
+    "WQ",
+    "BottomHalfError",
+    "BudgetExceeded",
+    "Busy",
+    "Completion",
+    "DeadlockError",
+    "DelayedWork",
+    "Future",
+    "IrqAction",
+    "IrqLine",
+    "IrqReturn",
+    "LogLine",
+    "Machine",
+    "MachineExit",
+    "MachineHalted",
+    "MisuseError",
+    "Mutex",
+    "ReplayMismatch",
+    "SchedulingWhileAtomic",
+    "Softirq",
+    "SpinLock",
+    "Task",
+    "Tasklet",
+    "Timer",
+    "Trace",
+    "TraceEvent",
+    "UnbalancedEnable",
+    "Unsupported",
+    "WaitQueue",
+    "Work",
+    "Workqueue",
+    "WorkqueueAttrs",
+    "WorkqueueDestroyed",
+    "WorkqueueDraining",
+    "WorkqueueStats",
+    "WrongThread",
+    "alloc_ordered_workqueue",
+    "alloc_workqueue",
+    "as_completed",
+    "blocking",
+    "burn",
+    "cond_resched",
+    "cpu_relax",
+    "current_machine",
+    "current_task",
+    "current_work",
+    "default_machine",
+    "delayed_work",
+    "get_include",
+    "in_atomic",
+    "in_hardirq",
+    "in_interrupt",
+    "in_serving_softirq",
+    "in_softirq",
+    "in_task",
+    "irqs_disabled",
+    "sleep",
+    "smp_processor_id",
+    "submit",
+    "wait",
+    "work",
+]
+
+
+def work(func: Callable[[Work], object]) -> Work:
+    """Declare a work item from a function, as a decorator (Linux: DECLARE_WORK)."""
+    return Work(func)
+
+
+def delayed_work(func: Callable[[DelayedWork], object]) -> DelayedWork:
+    """Declare a delayed work item from a function, as a decorator (Linux: DECLARE_DELAYED_WORK)."""
+    return DelayedWork(func)
+
+
+def alloc_workqueue(name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> Workqueue:
+    """``current_machine().alloc_workqueue(...)``."""
+    machine: Any = current_machine()
+    return machine.alloc_workqueue(name, flags, max_active)  # type: ignore[no-any-return]
+
+
+def alloc_ordered_workqueue(name: str, flags: WQ | int = WQ(0)) -> Workqueue:
+    """``current_machine().alloc_ordered_workqueue(...)``."""
+    machine: Any = current_machine()
+    return machine.alloc_ordered_workqueue(name, flags)  # type: ignore[no-any-return]
+
+
+def get_include() -> str:
+    """The directory of the C++ headers, for a compiler's ``-I``."""
+    return str(Path(_core.__file__).parent / "include")

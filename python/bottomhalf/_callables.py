@@ -1,0 +1,22 @@
+"""Refuses callables that cannot take the arguments the engine will call them with."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+__all__ = ["check"]
+
+
+def check(func: Any, positional: int, what: str) -> None:
+    """Raise TypeError unless ``func`` can be called with ``positional`` arguments. Unknown signatures pass."""
+    try:
+        signature = inspect.signature(func)
+    except (TypeError, ValueError):
+        return  # a builtin that does not tell
+    try:
+        signature.bind(*range(positional))
+    except TypeError as error:
+        name = getattr(func, "__qualname__", repr(func))
+        arguments = "no argument" if positional == 0 else "one argument" if positional == 1 else f"{positional} arguments"
+        raise TypeError(f"{what}: {name}{signature} will be called with {arguments}: {error}") from None

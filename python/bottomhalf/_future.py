@@ -1,0 +1,145 @@
+"""Futures whose waits and cancel go through the engine."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from . import _core
+
+__all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "DoneAndNotDone", "Future", "as_completed", "wait"]
+
+T = TypeVar("T")
+
+
+class Future(_core.FutureBase, concurrent.futures.Future, Generic[T]):  # type: ignore[misc]
+    """The outcome of ``wq.submit(fn, ...)``: a ``concurrent.futures.Future`` that is itself the queued item.
+
+    ``result()`` and ``exception()`` are sleeps that the pool sees when called in a work item; ``cancel()`` takes the
+    item out of its queue. The standard library's ``wait``, ``as_completed`` and ``asyncio.wrap_future`` work with it
+    on host machines.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        state = self._state.lower().replace("_and_notified", "")
+        if state == "finished":
+            error = self._exception
+            outcome = f"raised {type(error).__name__}" if error is not None else f"returned {type(self._result).__name__}"
+            return f"<bottomhalf.Future {self.name}: {outcome}>"
+        hint = "; result() waits for it" if state in ("pending", "running") else ""
+        return f"<bottomhalf.Future {self.name}: {state}{hint}>"
+
+
+def _shared() -> tuple[threading.Condition, list[Any], list[Any]]:
+    return threading.Condition(), [], []
+
+
+def _finish(future: Any, state: str) -> None:
+    # As concurrent.futures does it, for whoever looked from outside: waiters first, then callbacks.
+    with future._condition:
+        future._state = state
+        cancelled = state != "FINISHED"
+        for waiter in future._waiters:
+            if cancelled:
+                waiter.add_cancelled(future)
+            elif future._exception is not None:
+                waiter.add_exception(future)
+            else:
+                waiter.add_result(future)
+        future._condition.notify_all()
+    future._invoke_callbacks()
+
+
+_core._set_future_type(Future, _finish, _shared, concurrent.futures.CancelledError, concurrent.futures.TimeoutError)
+
+
+class DoneAndNotDone(NamedTuple):
+    """What :func:`wait` returns."""
+
+    done: set[Any]
+    not_done: set[Any]
+
+
+class _Arrivals:
+    """Counts futures that end, with an engine completion: a wait in a work item is a sleep that the pool sees."""
+
+    def __init__(self) -> None:
+        self.arrived: list[Any] = []
+        self.completion = _core.Completion()
+
+    def __call__(self, future: Any) -> None:
+        self.arrived.append(future)
+        self.completion.complete()
+
+
+def _deadline(timeout: float | None) -> float | None:
+    import time
+
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _left(deadline: float | None) -> float | None:
+    import time
+
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def wait(futures: Iterable[Any], timeout: float | None = None, return_when: str = ALL_COMPLETED) -> DoneAndNotDone:
+    """Wait for futures, as ``concurrent.futures.wait``; in a work item the pool sees the sleep.
+
+    timeout: seconds, None: for ever. return_when: FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED.
+    Returns the sets ``(done, not_done)``; a timeout raises nothing. Task context that may sleep.
+    """
+    if return_when not in (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED):
+        raise ValueError(f"return_when={return_when!r}: allowed are FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED")
+    pending = set(futures)
+    everything = set(pending)
+    done: set[Any] = set()
+    deadline = _deadline(timeout)
+    arrivals = _Arrivals()
+    for future in everything:
+        future.add_done_callback(arrivals)
+    while True:
+        while arrivals.arrived:
+            future = arrivals.arrived.pop()
+            done.add(future)
+            pending.discard(future)
+        if not pending:
+            break
+        if done and return_when == FIRST_COMPLETED:
+            break
+        if return_when == FIRST_EXCEPTION and any(not f.cancelled() and f.exception() is not None for f in done):
+            break
+        try:
+            arrivals.completion.wait(timeout=_left(deadline))
+        except TimeoutError:
+            if not arrivals.arrived:
+                break
+    return DoneAndNotDone(done, pending)
+
+
+def as_completed(futures: Iterable[Any], timeout: float | None = None) -> Iterator[Any]:
+    """Yield futures as they end, as ``concurrent.futures.as_completed``.
+
+    timeout: seconds for all of them, None: for ever. Raises TimeoutError when some are not over by then.
+    """
+    everything = set(futures)
+    deadline = _deadline(timeout)
+    arrivals = _Arrivals()
+    for future in everything:
+        future.add_done_callback(arrivals)
+    for remaining in range(len(everything), 0, -1):
+        while not arrivals.arrived:
+            try:
+                arrivals.completion.wait(timeout=_left(deadline))
+            except TimeoutError:
+                if not arrivals.arrived:
+                    raise concurrent.futures.TimeoutError(
+                        f"{remaining} (of {len(everything)}) futures unfinished"
+                    ) from None
+        yield arrivals.arrived.pop(0)

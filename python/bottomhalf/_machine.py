@@ -1,0 +1,465 @@
+"""Machines: the whole engine, booted and halted."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import random
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, TypeVar
+
+from . import _core
+from ._constants import WQ, Softirq
+
+__all__ = ["Machine", "Trace", "WorkqueueAttrs", "default_machine", "submit"]
+
+T = TypeVar("T")
+
+_SYSTEM = (
+    ("system_wq", 0, "``events``: per CPU, the target of ``Work.schedule`` (Linux: system_wq)."),
+    ("system_percpu_wq", 0, "The newer name of ``system_wq``."),
+    ("system_highpri_wq", 1, "``events_highpri``: per CPU, workers of nice level -20."),
+    ("system_long_wq", 2, "``events_long``: per CPU, for items that run long."),
+    ("system_unbound_wq", 3, "``events_unbound``: not tied to a CPU, no concurrency management."),
+    ("system_dfl_wq", 3, "The newer name of ``system_unbound_wq``."),
+    ("system_freezable_wq", 4, "``events_freezable``: held back while the machine is frozen."),
+    ("system_power_efficient_wq", 5, "``events_power_efficient``: per CPU here, as on Linux by default."),
+    ("system_freezable_power_efficient_wq", 6, "``events_freezable_pwr_efficient``: both."),
+    ("system_bh_wq", 7, "``events_bh``: items run in softirq context."),
+    ("system_bh_highpri_wq", 8, "``events_bh_highpri``: the same, before the others."),
+    ("system_managed_wq", 9, "Ours: all CPUs, concurrency-managed: the workqueue that replaces a thread pool."),
+)
+
+_live: weakref.WeakSet[Machine] = weakref.WeakSet()
+_names = itertools.count()
+
+
+def _flags(value: Any, what: str = "flags") -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be a bottomhalf.WQ, not {type(value).__name__}")
+    return int(value)
+
+
+def _count(value: Any, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an int, not {type(value).__name__}")
+    return value
+
+
+class Trace:
+    """The events of a machine while a ``with m.trace()`` block ran; a sequence of :class:`TraceEvent`."""
+
+    def __init__(self, machine: Machine, keep_on: bool = False) -> None:
+        self._machine = machine
+        self._keep_on = keep_on
+        self._events: list[Any] = []
+
+    def __enter__(self) -> Trace:
+        if not self._keep_on:
+            self._machine._trace_start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._keep_on:
+            self._machine._trace_stop()
+        self._collect()
+
+    def _collect(self) -> None:
+        self._events.extend(self._machine._trace_take())
+
+    @property
+    def events(self) -> list[Any]:
+        """The events so far, in order."""
+        self._collect()
+        return self._events
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.events[index]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.events))
+
+    def __repr__(self) -> str:
+        return f"<bottomhalf.Trace of {self._machine.name}: {len(self.events)} events; print(it) shows them>"
+
+
+class WorkqueueAttrs:
+    """What decides which pool serves a workqueue (Linux: struct workqueue_attrs)."""
+
+    __slots__ = ("affinity_scope", "affinity_strict", "cpumask", "nice")
+
+    def __init__(self, nice: int, cpumask: frozenset[int], affinity_scope: str, affinity_strict: bool) -> None:
+        self.nice = nice
+        self.cpumask = cpumask
+        self.affinity_scope = affinity_scope
+        self.affinity_strict = affinity_strict
+
+    def __repr__(self) -> str:
+        return (
+            f"bottomhalf.WorkqueueAttrs(nice={self.nice}, cpumask={set(self.cpumask)}, "
+            f"affinity_scope={self.affinity_scope!r}, affinity_strict={self.affinity_strict})"
+        )
+
+
+class Machine(_core.MachineBase):
+    """A machine: CPUs, interrupts, timers and workqueues (host: real threads, real time).
+
+    cpus: how many logical CPUs, None: the CPUs this process may use. hz: ticks a second, 10 to 100000.
+    name: shown in messages. trace: record events from boot on. seed: of ``m.random`` and nothing else.
+    at_exit: ``"drain"`` or ``"cancel"``, what interpreter exit does with pending items.
+
+    Current inside ``with``; on exit it halts: drains on success, cancels when an exception passes.
+    """
+
+    def __init__(
+        self,
+        cpus: int | None = None,
+        hz: int = 1000,
+        name: str | None = None,
+        *,
+        simulated: bool = False,
+        trace: bool = False,
+        seed: int | None = None,
+        at_exit: str = "drain",
+        schedule: Any = None,
+        preempt: str = "full",
+    ) -> None:
+        if cpus is not None and not 1 <= _count(cpus, "cpus") <= 1024:
+            raise ValueError(f"cpus={cpus} is out of range: allowed are 1 to 1024, or None for this process's CPUs")
+        if not 10 <= _count(hz, "hz") <= 100_000:
+            raise ValueError(f"hz={hz} is out of range: allowed are 10 to 100000")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {type(name).__name__}")
+        if at_exit not in ("drain", "cancel"):
+            raise ValueError(f"at_exit={at_exit!r}: allowed are 'drain' and 'cancel'")
+        if preempt not in ("full", "voluntary"):
+            raise ValueError(f"preempt={preempt!r}: allowed are 'full' and 'voluntary'")
+        if simulated or schedule is not None:
+            raise _core.Unsupported(
+                "simulated machines cannot be driven from Python yet; they can from C++ (MachineOptions::simulated)"
+            )
+        self._at_exit = at_exit
+        #: Every exception that left a handler: (source, exception).
+        self.errors: list[tuple[Any, BaseException]] = []
+        #: For device models: seeded by ``seed``, used by nothing in the engine.
+        self.random = random.Random(seed)
+        self._keeps: dict[Any, Any] = {}
+        super().__init__(cpus or 0, hz, simulated, name or f"host{next(_names)}", trace)
+        self._bind()
+        self._boot_pid = os.getpid()
+        self._trace = Trace(self, keep_on=True) if trace else None
+        _live.add(self)
+
+    # --- life ---
+
+    def __enter__(self) -> Machine:
+        self._enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.halt("drain" if kind is None else "cancel")
+        finally:
+            self._leave()
+
+    def __del__(self) -> None:
+        try:
+            state = self._state
+        except (TypeError, AttributeError):  # its __init__ failed
+            return
+        if state in ("halted", "forked", "booting"):
+            return
+        warnings.warn(
+            f"machine '{self.name}' was not halted: use `with bottomhalf.Machine(...)` or m.halt()",
+            ResourceWarning,
+            stacklevel=2,
+            source=self,
+        )
+        self.halt("cancel")
+
+    def halt(self, pending: str = "drain", timeout: float | None = None) -> None:
+        """End the machine. Idempotent.
+
+        pending: ``"drain"`` runs what is queued, ``"cancel"`` drops it. Armed timers and delayed items are cancelled and
+        named in ``m.log`` either way. An item that can never end is named there, not waited for.
+        timeout: seconds, None: for ever. Raises TimeoutError (the machine is still there), DeadlockError from a task of
+        its own, ValueError.
+        """
+        if pending not in ("drain", "cancel"):
+            raise ValueError(f"pending={pending!r}: allowed are 'drain' and 'cancel'")
+        self._halt(pending, timeout)
+        self._deactivate()
+        self._keeps.clear()
+        _live.discard(self)
+
+    @property
+    def halted(self) -> bool:
+        """Halted, or left behind by a fork."""
+        return self._state in ("halted", "forked")
+
+    def _handler_error(self, source: Any, exception: BaseException) -> None:
+        self.errors.append((source, exception))
+
+    def __repr__(self) -> str:
+        state = self._state
+        kind = "simulated" if self.simulated else "host"
+        if state == "running":
+            hint = f"{len(self.workqueues)} workqueues; m.alloc_workqueue(name) makes one, m.halt() ends it"
+        elif state == "forked":
+            hint = "belongs to the parent process; boot a new one"
+        else:
+            hint = "boot a new one with bottomhalf.Machine()"
+        cpus = "1 CPU" if self.cpus == 1 else f"{self.cpus} CPUs"
+        return f"<bottomhalf.Machine {self.name}: {kind}, {cpus}, {state}; {hint}>"
+
+    # --- time ---
+
+    def run(self, until: float | Callable[[], Any] | None = None, *, max_steps: int | None = None) -> None:
+        """Wait until an instant of ``m.now``, until a predicate holds, or until the machine is idle.
+
+        until: seconds of m.now, a function, or None. max_steps counts only on simulated machines. Task context.
+        """
+        del max_steps
+        self._require_alive()
+        if until is None:
+            predicate: Callable[[], Any] = self._idle
+        elif callable(until):
+            predicate = until
+        else:
+            left = float(until) - self.now
+            if left > 0:
+                self.sleep(left)
+            return
+        pause = 50e-6
+        while not predicate():
+            # Nothing on the host tells when a predicate of the caller's changes: it is asked again, ever less often.
+            self.sleep(pause)
+            pause = min(pause * 1.5, 2e-3)
+
+    def settle(self, horizon: float = 1.0) -> None:
+        """Wait until nothing is queued or running that could still change by itself within ``horizon`` seconds."""
+        self._require_alive()
+        if not horizon > 0:
+            raise ValueError(f"horizon={horizon} is out of range: seconds above 0")
+        quiet = 0
+        before = -1
+        while quiet < 3:
+            self.sleep(min(0.002, horizon))
+            now = self._completed()
+            blocked = all(" waits in " in item for item in self._running_items())
+            quiet = quiet + 1 if now == before and blocked else 0
+            before = now
+
+    def at(self, seconds: float, fn: Callable[[], object]) -> None:
+        """Simulated machines: fn() in hard-interrupt context at that instant of m.now. Raises Unsupported on the host."""
+        raise _core.Unsupported("m.at() needs virtual time: on a host machine fire an interrupt line instead")
+
+    # --- workqueues ---
+
+    def alloc_workqueue(self, name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> Any:
+        """Allocate a workqueue (Linux: alloc_workqueue).
+
+        name: shown in traces, at most 31 characters. flags: of :class:`WQ`. max_active: items active at a time, per CPU
+        or (unbound) in all; 1 to 512, 0: the default of 256. Task context. Raises ValueError, TypeError, MachineHalted.
+        """
+        return self._alloc(_name(name), _flags(flags), _count(max_active, "max_active"), False)
+
+    def alloc_ordered_workqueue(self, name: str, flags: WQ | int = WQ(0)) -> Any:
+        """Allocate a workqueue that runs one item at a time, in queueing order (Linux: alloc_ordered_workqueue)."""
+        return self._alloc(_name(name), _flags(flags), 1, True)
+
+    def stats(self) -> list[tuple[Any, Any]]:
+        """The counters of every workqueue: a list of ``(workqueue, stats)``."""
+        return [(wq, wq.stats()) for wq in self.workqueues]
+
+    def schedule_on_each_cpu(self, fn: Callable[..., object]) -> None:
+        """Run fn(work) once on every CPU and wait for all (Linux: schedule_on_each_cpu). Task context, may sleep."""
+        works = [_core.Work(fn) for _ in range(self.cpus)]
+        for cpu, work in enumerate(works):
+            self.system_wq.queue(work, cpu=cpu)
+        for work in works:
+            work.flush()
+
+    def work_on_cpu(self, cpu: int, fn: Callable[..., T], *args: Any) -> T:
+        """Run fn(*args) in a kworker of that CPU and return its value (Linux: work_on_cpu). Task context, may sleep."""
+        outcome: list[Any] = []
+
+        def call(_work: Any) -> None:
+            try:
+                outcome.append((True, fn(*args)))
+            except BaseException as error:
+                outcome.append((False, error))
+
+        if not callable(fn):
+            raise TypeError(f"fn must be callable, not {type(fn).__name__}")
+        work = _core.Work(call)
+        self.system_wq.queue(work, cpu=cpu)
+        work.flush()
+        ok, value = outcome[0]
+        if not ok:
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def spawn(self, fn: Callable[..., Any], *args: Any, cpu: int | None = None, name: str | None = None) -> Any:
+        """Start fn(*args) in a task of the machine; ``task.join(timeout=None)`` returns its result. Task context."""
+        if not callable(fn):
+            raise TypeError(f"fn must be callable, not {type(fn).__name__}")
+        return self._spawn(fn, *args, cpu=cpu, name=name)
+
+    # --- the interrupt side ---
+
+    def open_softirq(self, nr: Softirq, handler: Callable[[], object]) -> None:
+        """Set the handler of a softirq vector: handler() in softirq context (Linux: open_softirq)."""
+        vector = _softirq(nr)
+        if vector in (Softirq.HI, Softirq.TIMER, Softirq.TASKLET):
+            raise ValueError(f"nr={vector!r}: this vector serves tasklets or timers; allowed are the other seven")
+        from . import _callables
+
+        if not callable(handler):
+            raise TypeError(f"handler must be callable, not {type(handler).__name__}")
+        _callables.check(handler, 0, "handler")
+        self._open_softirq(int(vector), handler)
+
+    def raise_softirq(self, nr: Softirq, *, cpu: int | None = None) -> None:
+        """Mark a softirq pending on a CPU, None: the caller's (Linux: raise_softirq). Any context; never sleeps.
+
+        In an interrupt or with bottom halves off it runs on the way out; from a plain task ksoftirqd runs it.
+        """
+        self._raise_softirq(int(_softirq(nr)), cpu)
+
+    def softirq_counts(self) -> dict[Softirq, tuple[int, ...]]:
+        """How often each vector's handler ran, per CPU, as /proc/softirqs."""
+        return {nr: tuple(self._softirq_count(cpu, int(nr)) for cpu in range(self.cpus)) for nr in Softirq}
+
+    # --- looking ---
+
+    def trace(self) -> Trace:
+        """Record events: ``with m.trace() as t`` (or the recorder of ``Machine(trace=True)``)."""
+        if self._trace is not None:
+            return self._trace
+        return Trace(self)
+
+
+for _attribute, _index, _doc in _SYSTEM:
+
+    def _get(self: Machine, which: int = _index) -> Any:
+        return self._system(which)
+
+    setattr(Machine, _attribute, property(_get, doc=_doc))
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if not name or "\0" in name:
+        raise ValueError(f"name={name!r} is empty or holds a NUL character")
+    return name
+
+
+def _softirq(nr: Any) -> Softirq:
+    try:
+        return Softirq(nr)
+    except ValueError:
+        raise ValueError(f"nr={nr!r} is no softirq vector: allowed are the members of bottomhalf.Softirq") from None
+
+
+# --- what belongs to Workqueue but is Python's: flags as an enumeration, repr, `with` ---
+
+
+def _wq_flags(wq: Any) -> WQ:
+    """The flags, as :class:`WQ`."""
+    return WQ(wq._flags & ~0x40000)
+
+
+def _wq_attrs(wq: Any) -> WorkqueueAttrs:
+    """nice, cpumask, affinity_scope, affinity_strict of the pools that serve it."""
+    cpus = wq._machine.cpus if wq._machine is not None else 0
+    unbound = bool(wq._flags & (WQ.UNBOUND | WQ.MANAGED))
+    return WorkqueueAttrs(wq._nice, frozenset(range(cpus)), "system" if unbound else "cpu", not unbound)
+
+
+def _wq_repr(wq: Any) -> str:
+    if wq._destroyed:
+        return f"<bottomhalf.Workqueue {wq.name}: destroyed; m.alloc_workqueue(name) makes a new one>"
+    kind = "ordered" if wq.flags & WQ.ORDERED else f"max_active {wq.max_active}"
+    if wq.flags & WQ.BH:
+        kind = "bottom half"
+    return f"<bottomhalf.Workqueue {wq.name}: {kind}, {wq._in_flight} in flight; queue(work), submit(fn) or flush()>"
+
+
+_core.Workqueue.flags = property(_wq_flags, doc=_wq_flags.__doc__)
+_core.Workqueue.attrs = property(_wq_attrs, doc=_wq_attrs.__doc__)
+_core.Workqueue.__repr__ = _wq_repr
+_core.Workqueue.__enter__ = lambda self: self
+_core.Workqueue.__exit__ = lambda self, *exc: self.destroy()
+
+# --- the default machine, interpreter exit and fork ---
+
+_default: Machine | None = None
+_default_lock = threading.Lock()
+_exiting = False
+
+
+def default_machine() -> Machine:
+    """The default host machine, booted on first use."""
+    global _default
+    machine = _default
+    if machine is not None and not machine.halted:
+        return machine
+    with _default_lock:
+        if _default is None or _default.halted:
+            if _exiting:
+                raise _core.MachineHalted("the interpreter is exiting: no machine is booted any more")
+            _default = Machine(name="default")
+        return _default
+
+
+_core._set_default_machine(default_machine)
+
+
+def submit(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run fn(*args, **kwargs) on the current machine's ``system_managed_wq``; returns a Future."""
+    return _core.current_machine().system_managed_wq.submit(fn, *args, **kwargs)
+
+
+def _halt_all() -> None:
+    # Before finalisation: afterwards a worker could not take the GIL any more.
+    global _exiting
+    _exiting = True
+    for machine in list(_live):
+        try:
+            machine.halt(machine._at_exit)
+        except BaseException as error:  # one machine's trouble must not keep the others' threads alive
+            sys.unraisablehook(
+                sys.UnraisableHookArgs((type(error), error, error.__traceback__, "halting at interpreter exit", machine))  # type: ignore[arg-type]
+            )
+            machine.halt("cancel")
+
+
+atexit.register(_halt_all)
+
+
+def _after_fork() -> None:
+    # Threads do not survive a fork: the parent's machines are dead here.
+    global _default, _default_lock
+    _default = None
+    _default_lock = threading.Lock()
+    _live.clear()
+    _core._main_thread_changed()
+
+
+os.register_at_fork(after_in_child=_after_fork)
