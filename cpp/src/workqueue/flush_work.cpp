@@ -68,7 +68,31 @@ void remove_barrier(Barrier& barrier) {
     while (!barrier.done.try_wait()) spin_pause();
 }
 
+// Under the pool's lock: the caller's own item takes the only place of the workqueue in which this one waits.
+bool held_back_by(const Task& self, std::uint64_t word) noexcept {
+    PoolWorkqueue* pwq = pwq_of(word);
+    return pwq != nullptr && (word & kInactive) != 0 && self.worker != nullptr && self.worker->current_pwq == pwq &&
+           (pwq->node != nullptr ? pwq->node->max : pwq->max_active) == 1;
+}
+
+[[noreturn]] void refuse_held_back(const char* call, const std::string& wq_name) {
+    throw DeadlockError(std::string(call) + " would wait for ever: workqueue '" + wq_name +
+                        "' runs one item at a time, and the item waited for is queued behind the caller's own");
+}
+
 }  // namespace
+
+void WorkqueueSubsystem::check_held_back(const Work& work, Task& self, const char* call) {
+    if (self.worker == nullptr || self.worker->current_pwq == nullptr) return;
+    WorkerPool& pool = *self.worker->pool;
+    pool.lock.lock();
+    pool.splice_inbox();
+    const std::uint64_t word = work.data.load();
+    const bool stuck = pwq_of(word) != nullptr && pwq_of(word)->pool == &pool && held_back_by(self, word);
+    const std::string wq_name = stuck ? pwq_of(word)->wq->name() : std::string();
+    pool.lock.unlock();
+    if (stuck) refuse_held_back(call, wq_name);
+}
 
 void WorkqueueSubsystem::check_self_wait(const Work& work, const char* call) {
     Worker* worker = current_worker();
@@ -111,12 +135,10 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
                 return false;
             }
             pwq = running->current_pwq;
-        } else if ((word & kInactive) != 0 && self->worker != nullptr && self->worker->current_pwq == pwq &&
-                   (pwq->node != nullptr ? pwq->node->max : pwq->max_active) == 1) {
+        } else if (held_back_by(*self, word)) {
             const std::string wq_name = pwq->wq->name();
             pool->lock.unlock();
-            throw DeadlockError(std::string(call) + " would wait for ever: workqueue '" + wq_name +
-                                "' runs one item at a time, and the item waited for is queued behind the caller");
+            refuse_held_back(call, wq_name);
         }
         insert_barrier(barrier, *pwq, work, running);
         pool->lock.unlock();

@@ -78,8 +78,10 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
     Domain& domain = wq.domain_;
     Task& self = domain.self();
     if (wq.refusing_.load() && (!wq.chained(self) || wq.refuse_chained_)) {
-        RawGuard guard(wq.lock_);
-        if (wq.refusal_ != Refusal::none) {
+        wq.lock_.lock();
+        const bool refused = wq.refusal_ != Refusal::none;
+        wq.lock_.unlock();
+        if (refused) {
             release_claim(work);
             // An item that requeues itself without end while its machine halts is stopped, not punished.
             if (wq.refuse_chained_ && wq.chained(self)) return false;
@@ -87,6 +89,7 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
             domain.log.write(domain.now(), LogLevel::warning,
                              "workqueue: a delayed item fired into workqueue '" + wq.name_ +
                                  "', which takes no items any more; cancel delayed items before destroy");
+            if (Gate* gate = gate_of(work.func)) gate->dropped(&work);
             return false;
         }
     }

@@ -1,0 +1,62 @@
+// TimerWheel: the hierarchical timer wheel of Linux (kernel/time/timer.c), without cascading: a timer never moves to a
+// finer level, so it is late by at most one granule of its level, an eighth of its delay.
+//
+// 64 buckets a level; level L has a granularity of 8^L jiffies. A timer with expires = E in level L fires when the clock
+// reaches ((E >> 3L) + 1) << 3L: never early. Thread safety: none; the base that owns a wheel locks it.
+// Invariants: a bucket's bit is set exactly while it holds a timer; clk never passes the expiry of a pending bucket.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "bottomhalf/sched/jiffies.hpp"
+
+namespace bottomhalf {
+
+struct Timer;
+
+// First in a timer: how it hangs in a bucket. Zeroed = not pending.
+struct WheelNode {
+    WheelNode* next = nullptr;
+    WheelNode** link = nullptr;  // what points to this node; null while not pending
+    bool pending() const noexcept { return link != nullptr; }
+};
+
+class TimerWheel {
+public:
+    static constexpr unsigned kLevels = 9, kBuckets = 64, kShift = 3;
+    static constexpr Jiffies kNever = ~Jiffies{0};
+
+    explicit TimerWheel(unsigned hz, Jiffies clk = 0) noexcept : levels_(hz > 100 ? kLevels : kLevels - 1), clk_(clk) {}
+
+    Jiffies clk() const noexcept { return clk_; }
+    // The jiffy at which the next pending bucket fires, or kNever.
+    Jiffies next_expiry() const noexcept { return next_; }
+    bool empty() const noexcept { return next_ == kNever; }
+    std::size_t size() const noexcept { return size_; }
+
+    // The bucket a timer with this expiry goes to now, and when that bucket fires.
+    unsigned bucket_of(Jiffies expires, Jiffies& fires) const noexcept;
+    void enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
+    // Also for a node of a collected list. next_expiry() may stay too early; never too late.
+    void dequeue(WheelNode& node, unsigned bucket) noexcept;
+    // Nothing was missed up to now: the clock may jump there, so that new timers get the finest level they can.
+    void forward(Jiffies now) noexcept;
+    // Takes the lists of the next pending tick if it is not after now; highest level first into lists. Each list's nodes
+    // stay linked to the list's head, last armed first; each leaves by dequeue() or expired(). Returns how many lists;
+    // clk() is that tick plus one then.
+    unsigned collect(Jiffies now, std::array<WheelNode*, kLevels>& lists) noexcept;
+
+    void expired() noexcept { --size_; }
+
+private:
+    Jiffies compute_next() const noexcept;
+    const unsigned levels_;
+    Jiffies clk_;
+    Jiffies next_ = kNever;
+    std::size_t size_ = 0;
+    std::array<std::uint64_t, kLevels> pending_{};
+    std::array<WheelNode*, kLevels * kBuckets> buckets_{};
+};
+
+}  // namespace bottomhalf
