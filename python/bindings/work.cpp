@@ -582,7 +582,7 @@ void check_callable(PyObject* func, int positional, const char* what) {
         if (enough && required <= given && code->co_kwonlyargcount == 0) return;
     }
     if (g_check_callable == nullptr) {
-        g_check_callable = py::module_::import("bottomhalf._callables").attr("check").release().ptr();
+        g_check_callable = py::object(py::module_::import("bottomhalf._callables").attr("check")).release().ptr();
     }
     py::reinterpret_borrow<py::object>(g_check_callable)(py::handle(func), positional, what);
 }

@@ -64,7 +64,13 @@ struct Domain {
         return adopt();
     }
     Nanoseconds now() { return substrate->now(); }
-    Jiffies jiffies() { return ns_to_jiffies(substrate->now(), hz); }
+    Jiffies jiffies() {
+        const Jiffies now = ns_to_jiffies(substrate->now(), hz);
+        // Whoever arms a timer has just asked: the timer floor need not read the clock again.
+        if (now > jiffies_seen.load(std::memory_order_relaxed)) jiffies_seen.store(now, std::memory_order_relaxed);
+        return now;
+    }
+    Atomic<Jiffies> jiffies_seen{0};  // A: the latest value jiffies() gave to anybody, or one slightly older
     Cpu& cpu(unsigned i) { return *cpus[i]; }
     bool running() const noexcept { return state.load(std::memory_order_relaxed) == DomainState::running; }
     // Throws MachineHalted unless calls into this machine make sense.

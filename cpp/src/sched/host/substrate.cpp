@@ -79,12 +79,11 @@ public:
     Wake block(Task& self, Nanoseconds deadline) override {
         std::atomic<std::uint32_t>& word = self.permit.raw();
         for (;;) {
-            if (self.exiting.load(std::memory_order_relaxed)) return Wake::exit;
             std::uint32_t seen = kNone;
             if (!word.compare_exchange_strong(seen, kParked)) {
                 // A thread parks itself only, so the word can only be a permit.
                 word.store(kNone);
-                return self.exiting.load(std::memory_order_relaxed) ? Wake::exit : Wake::woken;
+                return Wake::woken;
             }
             Nanoseconds limit = deadline;
             if (self.interrupter != nullptr) limit = std::min(limit, now() + kInterruptSlice);
@@ -96,8 +95,7 @@ public:
                 until = &t;
             }
             int error = futex(word, FUTEX_WAIT_BITSET, kParked, until) == 0 ? 0 : errno;
-            if (word.exchange(kNone) == kPermit)
-                return self.exiting.load(std::memory_order_relaxed) ? Wake::exit : Wake::woken;
+            if (word.exchange(kNone) == kPermit) return Wake::woken;
             if (self.interrupter != nullptr && (error == EINTR || error == ETIMEDOUT) && self.interrupter->pending())
                 return Wake::interrupted;
             if (error == ETIMEDOUT && deadline != kForever && now() >= deadline) return Wake::timeout;
