@@ -2,7 +2,7 @@
 // from concurrent.futures.Future, whose condition, waiters and callbacks are made only when somebody asks for them.
 #include "work.hpp"
 
-#include <structmember.h>
+#include "arguments.hpp"
 
 #include "bottomhalf/workqueue/deadlock.hpp"
 
@@ -171,11 +171,6 @@ PyObject* future_cancelled(PyObject* self, PyObject*) {
     return PyBool_FromLong(s == FutureState::cancelled || s == FutureState::cancelled_notified);
 }
 
-PyObject* refuse_copy(PyObject*, PyObject*) {
-    PyErr_SetString(PyExc_TypeError, "a Future cannot be copied or pickled: it is a queued item; pass its result on instead");
-    return nullptr;
-}
-
 // --- what concurrent.futures reads and writes of a future ---
 
 PyObject* shared_part(PyFuture* f, Py_ssize_t i) {
@@ -229,22 +224,18 @@ PyObject* get_name(PyObject* self, void*) {
     return PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
 }
 
-#define BH_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL | METH_KEYWORDS
 PyMethodDef future_methods[] = {
-    {"result", BH_FASTCALL(future_result),
+    {"result", BH_METHOD(future_result),
      "result($self, /, timeout=None)\n--\n\nWhat the function returned; waits for it. In a work item this is a sleep that the pool sees.\n\n"
      "timeout: seconds, None: for ever. Raises the function's exception, CancelledError, TimeoutError, DeadlockError."},
-    {"exception", BH_FASTCALL(future_exception),
+    {"exception", BH_METHOD(future_exception),
      "exception($self, /, timeout=None)\n--\n\nThe exception that left the function, or None; waits for it as result() does."},
     {"cancel", future_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake the item out of its queue.\n\nReturns True when it will not run, False when it runs or is over."},
     {"done", future_done, METH_NOARGS, "done($self, /)\n--\n\nFinished or cancelled."},
     {"running", future_running, METH_NOARGS, "running($self, /)\n--\n\nStarted and not over."},
     {"cancelled", future_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nCancelled before it started."},
-    {"__reduce__", refuse_copy, METH_NOARGS, nullptr},
-    {"__reduce_ex__", refuse_copy, METH_O, nullptr},
-    {"__copy__", refuse_copy, METH_NOARGS, nullptr},
-    {"__deepcopy__", refuse_copy, METH_O, nullptr},
+    BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef future_getset[] = {{"_condition", get_condition, nullptr, nullptr, nullptr},
                                {"_waiters", get_waiters, nullptr, nullptr, nullptr},

@@ -1,35 +1,22 @@
 // bottomhalf.Work and bottomhalf.DelayedWork.
 #include "work.hpp"
 
-#include <structmember.h>
+#include "arguments.hpp"
 
 namespace bh_python {
 
 PyTypeObject* g_work_type = nullptr;
 PyTypeObject* g_delayed_type = nullptr;
 PyTypeObject* g_future_type = nullptr;
+PyObject* g_run_name = nullptr;
 
 namespace {
 
-PyObject* g_run_name = nullptr;       // "run"
-PyObject* g_check_callable = nullptr;  // bottomhalf._callables.check, for what is not a plain function
 
 void work_function(Work* work);
 void delayed_function(Work* work);
 
 bool idle(PyWork* w) noexcept { return work_busy(w->work) == 0; }
-
-const std::string& text_of(PyObject* s) {
-    thread_local std::string text;
-    const char* utf8 = PyUnicode_AsUTF8(s);
-    if (utf8 == nullptr) {
-        PyErr_Clear();
-        text = "?";
-    } else {
-        text = utf8;
-    }
-    return text;
-}
 
 PyObject* work_new(PyTypeObject* type, PyObject*, PyObject*) {
     auto* w = reinterpret_cast<PyWork*>(type->tp_alloc(type, 0));
@@ -43,12 +30,6 @@ PyObject* delayed_new(PyTypeObject* type, PyObject*, PyObject*) {
     if (w == nullptr) return nullptr;
     new (&w->dwork) DelayedWork(&delayed_function);
     return reinterpret_cast<PyObject*>(w);
-}
-
-bool overrides_run(PyObject* self) noexcept {
-    PyObject* found = _PyType_Lookup(Py_TYPE(self), g_run_name);
-    PyObject* base = _PyType_Lookup(g_work_type, g_run_name);
-    return found != nullptr && found != base;
 }
 
 int work_init(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -144,49 +125,12 @@ void delayed_function(Work* work) { run_object(work); }
 
 Workqueue& current_system_wq() { return *current_machine().workqueues().system(SystemWq::percpu); }
 
-// METH_FASTCALL | METH_KEYWORDS helper: at most one positional argument and named ones.
-struct Arguments {
-    PyObject* values[2] = {nullptr, nullptr};
-    // names[i] may be given by position when positional[i].
-    bool parse(const char* call, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
-               std::initializer_list<const char*> names, Py_ssize_t positional) {
-        if (nargs > positional) {
-            PyErr_Format(PyExc_TypeError, "%s takes at most %zd positional arguments (%zd given)", call, positional, nargs);
-            return false;
-        }
-        for (Py_ssize_t i = 0; i < nargs; ++i) values[i] = args[i];
-        const Py_ssize_t nkw = kwnames == nullptr ? 0 : PyTuple_GET_SIZE(kwnames);
-        for (Py_ssize_t k = 0; k < nkw; ++k) {
-            PyObject* key = PyTuple_GET_ITEM(kwnames, k);
-            std::size_t i = 0;
-            bool found = false;
-            for (const char* name : names) {
-                if (PyUnicode_CompareWithASCIIString(key, name) == 0) {
-                    found = true;
-                    break;
-                }
-                ++i;
-            }
-            if (!found) {
-                PyErr_Format(PyExc_TypeError, "%s got an unexpected keyword argument '%U'", call, key);
-                return false;
-            }
-            if (values[i] != nullptr) {
-                PyErr_Format(PyExc_TypeError, "%s got multiple values for argument '%U'", call, key);
-                return false;
-            }
-            values[i] = args[nargs + k];
-        }
-        return true;
-    }
-};
-
 PyObject* work_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     int cpu = kCpuUnbound;
     if (nargs != 0 || kwnames != nullptr) {
-        Arguments a;
-        if (!a.parse("schedule()", args, nargs, kwnames, {"cpu"}, 0)) return nullptr;
         return guarded([&] {
+            FastArguments a;
+            a.parse("schedule()", args, nargs, kwnames, {"cpu"}, 0);
             return PyBool_FromLong(queue_object(current_system_wq(), reinterpret_cast<PyWork*>(self),
                                                 check_cpu_argument(a.values[0])));
         });
@@ -195,9 +139,9 @@ PyObject* work_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
 }
 
 PyObject* delayed_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    Arguments a;
-    if (!a.parse("schedule()", args, nargs, kwnames, {"delay", "cpu"}, 1)) return nullptr;
     return guarded([&] {
+        FastArguments a;
+        a.parse("schedule()", args, nargs, kwnames, {"delay", "cpu"}, 1);
         const double delay = a.values[0] == nullptr ? 0 : check_delay(a.values[0], "delay");
         return PyBool_FromLong(queue_delayed_object(current_system_wq(), reinterpret_cast<PyDelayedWork*>(self), delay,
                                                     check_cpu_argument(a.values[1])));
@@ -205,10 +149,10 @@ PyObject* delayed_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nar
 }
 
 PyObject* delayed_mod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    Arguments a;
-    if (!a.parse("mod()", args, nargs, kwnames, {"delay", "cpu"}, 1)) return nullptr;
     return guarded([&]() -> PyObject* {
-        if (a.values[0] == nullptr) throw py::type_error("mod() misses its argument 'delay'");
+        FastArguments a;
+        a.parse("mod()", args, nargs, kwnames, {"delay", "cpu"}, 1);
+        a.required(0, "mod()", "delay");
         return PyBool_FromLong(mod_delayed_object(current_system_wq(), reinterpret_cast<PyDelayedWork*>(self),
                                                   check_delay(a.values[0], "delay"), check_cpu_argument(a.values[1])));
     });
@@ -240,12 +184,12 @@ PyObject* work_enable(PyObject* self, PyObject*) {
 template <class Call>
 PyObject* waiting_call(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* name,
                        bool removes, Call&& call) {
-    Arguments a;
-    if (!a.parse(name, args, nargs, kwnames, {"timeout"}, 1)) return nullptr;
     PyWork* w = reinterpret_cast<PyWork*>(self);
     Py_INCREF(self);
     bool removed = false;
     PyObject* result = guarded([&]() -> PyObject* {
+        FastArguments a;
+        a.parse(name, args, nargs, kwnames, {"timeout"}, 1);
         Domain* domain = domain_of(w->work);
         MachineHold hold(domain);
         if (domain == nullptr) {
@@ -295,14 +239,6 @@ PyObject* delayed_flush(PyObject* self, PyObject* const* args, Py_ssize_t n, PyO
 
 PyObject* work_run(PyObject* self, PyObject*) {
     PyErr_Format(PyExc_NotImplementedError, "%s has neither a func nor a run() of its own", Py_TYPE(self)->tp_name);
-    return nullptr;
-}
-
-PyObject* refuse_copy(PyObject* self, PyObject*) {
-    PyErr_Format(PyExc_TypeError,
-                 "a %s cannot be copied or pickled: the engine's lists point to this very object; make a new item from the "
-                 "same function instead",
-                 Py_TYPE(self)->tp_name);
     return nullptr;
 }
 
@@ -356,29 +292,27 @@ PyObject* work_repr(PyObject* self) {
     return text;
 }
 
-#define BH_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL | METH_KEYWORDS
-
 PyMethodDef work_methods[] = {
-    {"schedule", BH_FASTCALL(work_schedule),
+    {"schedule", BH_METHOD(work_schedule),
      "schedule($self, /, *, cpu=None)\n--\n\nQueue on the current machine's system_wq (Linux: schedule_work, schedule_work_on).\n\n"
      "cpu: the CPU to run on; None: the caller's. Returns True when queued, False when it was pending or disabled.\n"
      "Any context; never sleeps. Raises ValueError (cpu out of range, or in use on another machine), MachineHalted."},
     {"cancel", work_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake a pending item back; a running one goes on (Linux: cancel_work).\n\n"
      "Returns True when something pending was taken away. Any context; never sleeps."},
-    {"cancel_sync", BH_FASTCALL(work_cancel_sync),
+    {"cancel_sync", BH_METHOD(work_cancel_sync),
      "cancel_sync($self, /, timeout=None)\n--\n\nTake a pending item back and wait for the running one (Linux: cancel_work_sync).\n\n"
      "timeout: seconds, None: for ever. While it waits a requeue is refused. Returns True when the item was pending.\n"
      "Task context that may sleep. Raises TimeoutError (the item is removed all the same), DeadlockError from the item's\n"
      "own handler, SchedulingWhileAtomic."},
-    {"flush", BH_FASTCALL(work_flush),
+    {"flush", BH_METHOD(work_flush),
      "flush($self, /, timeout=None)\n--\n\nWait until the last queueing has run (Linux: flush_work).\n\n"
      "timeout: seconds, None: for ever. Returns True when it waited, False when the item was idle.\n"
      "Task context that may sleep. Raises TimeoutError, DeadlockError, SchedulingWhileAtomic."},
     {"disable", work_disable, METH_NOARGS,
      "disable($self, /)\n--\n\nCancel, and refuse every queueing until enable(); counts (Linux: disable_work).\n\n"
      "Returns True when the item was pending. Any context; never sleeps."},
-    {"disable_sync", BH_FASTCALL(work_disable_sync),
+    {"disable_sync", BH_METHOD(work_disable_sync),
      "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: disable_work_sync).\n\n"
      "timeout: seconds, None: for ever. Returns True when the item was pending. Raises TimeoutError (it stays disabled)."},
     {"enable", work_enable, METH_NOARGS,
@@ -386,36 +320,33 @@ PyMethodDef work_methods[] = {
      "Any context. Raises UnbalancedEnable when it was not disabled."},
     {"run", work_run, METH_NOARGS,
      "run($self, /)\n--\n\nOverride in a subclass: the handler of an item made without a func."},
-    {"__reduce__", refuse_copy, METH_NOARGS, nullptr},
-    {"__reduce_ex__", refuse_copy, METH_O, nullptr},
-    {"__copy__", refuse_copy, METH_NOARGS, nullptr},
-    {"__deepcopy__", refuse_copy, METH_O, nullptr},
+    BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 
 PyMethodDef delayed_methods[] = {
-    {"schedule", BH_FASTCALL(delayed_schedule),
+    {"schedule", BH_METHOD(delayed_schedule),
      "schedule($self, /, delay=0.0, *, cpu=None)\n--\n\nQueue on the current machine's system_wq after a delay (Linux:\n"
      "schedule_delayed_work).\n\ndelay: seconds from 0, rounded up to jiffies; late by the timer wheel's granularity.\n"
      "Returns True when armed or queued, False when it was pending (the timer stays as it was) or disabled. Any context."},
-    {"mod", BH_FASTCALL(delayed_mod),
+    {"mod", BH_METHOD(delayed_mod),
      "mod($self, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: mod_delayed_work on system_wq).\n\n"
      "delay: seconds from 0. Returns True when it was pending before, False when not, or when it is disabled (nothing is\n"
      "armed then). Any context."},
     {"cancel", delayed_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake a pending item or its timer back (Linux: cancel_delayed_work).\n\n"
      "Returns True when something pending was taken away; a running instance goes on. Any context; never sleeps."},
-    {"cancel_sync", BH_FASTCALL(delayed_cancel_sync),
+    {"cancel_sync", BH_METHOD(delayed_cancel_sync),
      "cancel_sync($self, /, timeout=None)\n--\n\nTake the item or its timer back and wait for the running one (Linux:\n"
      "cancel_delayed_work_sync).\n\nAs Work.cancel_sync()."},
-    {"flush", BH_FASTCALL(delayed_flush),
+    {"flush", BH_METHOD(delayed_flush),
      "flush($self, /, timeout=None)\n--\n\nQueue an armed item now and wait for it (Linux: flush_delayed_work).\n\n"
      "Returns True when it waited. As Work.flush()."},
-    {"flush_work", BH_FASTCALL(work_flush),
+    {"flush_work", BH_METHOD(work_flush),
      "flush_work($self, /, timeout=None)\n--\n\nWait for the item, not for its timer (Linux: flush_work).\n\n"
      "Returns False at once while only the timer is armed."},
     {"disable", delayed_disable, METH_NOARGS,
      "disable($self, /)\n--\n\nCancel, timer included, and refuse every queueing until enable() (Linux: disable_delayed_work)."},
-    {"disable_sync", BH_FASTCALL(delayed_disable_sync),
+    {"disable_sync", BH_METHOD(delayed_disable_sync),
      "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: disable_delayed_work_sync)."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -459,133 +390,6 @@ PyType_Spec delayed_spec = {"bottomhalf.DelayedWork", sizeof(PyDelayedWork), 0,
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, delayed_slots};
 
 }  // namespace
-
-std::string describe_callable(PyObject* func) {
-    for (const char* attribute : {"__qualname__", "__name__"}) {
-        PyObject* name = PyObject_GetAttrString(func, attribute);
-        if (name != nullptr && PyUnicode_Check(name)) {
-            std::string text = text_of(name);
-            Py_DECREF(name);
-            return text;
-        }
-        PyErr_Clear();
-        Py_XDECREF(name);
-    }
-    return Py_TYPE(func)->tp_name;
-}
-
-// Without the GIL: the object is alive (it is queued or runs), and only immutable parts of it are read.
-void describe_object(const void* object, char* buffer, std::size_t size) noexcept {
-    const char* text = nullptr;
-    if (object != nullptr) {
-        const PyWork* w = work_object(static_cast<Work*>(const_cast<void*>(object)));
-        PyObject* name = w->extra != nullptr ? w->extra->name : nullptr;
-        PyObject* func = w->func;
-        if (name == nullptr && func != nullptr && PyMethod_Check(func)) func = PyMethod_GET_FUNCTION(func);
-        if (name == nullptr && func != nullptr && PyFunction_Check(func))
-            name = reinterpret_cast<PyFunctionObject*>(func)->func_qualname;
-        if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name))
-            text = static_cast<const char*>(PyUnicode_DATA(name));
-        else if (func != nullptr)
-            text = Py_TYPE(func)->tp_name;
-        else
-            text = Py_TYPE(const_cast<PyObject*>(reinterpret_cast<const PyObject*>(w)))->tp_name;
-    }
-    std::snprintf(buffer, size, "%s", text != nullptr ? text : "python item");
-    for (char* c = buffer; *c != '\0'; ++c)
-        if (*c == ' ') *c = '_';
-}
-
-void drop_object(void* object) noexcept {
-    PyWork* w = work_object(static_cast<Work*>(object));
-    if (w->work.func == &future_function) future_dropped(reinterpret_cast<PyFuture*>(w));
-    Py_DECREF(reinterpret_cast<PyObject*>(w));
-}
-
-PyWork* as_work(PyObject* o, const char* call) {
-    if (is_work(o)) return reinterpret_cast<PyWork*>(o);
-    throw py::type_error(std::string(call) + " needs a bottomhalf.Work, not " + Py_TYPE(o)->tp_name);
-}
-PyDelayedWork* as_delayed(PyObject* o, const char* call) {
-    if (is_delayed(o)) return reinterpret_cast<PyDelayedWork*>(o);
-    throw py::type_error(std::string(call) + " needs a bottomhalf.DelayedWork, not " + Py_TYPE(o)->tp_name);
-}
-
-void require_runnable(PyWork* w) {
-    auto* self = reinterpret_cast<PyObject*>(w);
-    if (w->func == nullptr && !overrides_run(self))
-        throw py::type_error(std::string(Py_TYPE(self)->tp_name) + " has neither a func nor a run() of its own");
-}
-
-bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
-    if (w->func == nullptr) [[unlikely]] require_runnable(w);
-    Py_INCREF(w);
-    bool queued = false;
-    try {
-        queued = wq.queue(w->work, cpu);
-    } catch (...) {
-        Py_DECREF(w);
-        throw;
-    }
-    if (!queued) Py_DECREF(w);
-    return queued;
-}
-
-bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu) {
-    if (w->func == nullptr) require_runnable(reinterpret_cast<PyWork*>(w));
-    Py_INCREF(w);
-    bool queued = false;
-    try {
-        queued = queue_delayed_work(wq, w->dwork, seconds_to_jiffies(seconds, wq.domain().hz), cpu);
-    } catch (...) {
-        Py_DECREF(w);
-        throw;
-    }
-    if (!queued) Py_DECREF(w);
-    return queued;
-}
-
-bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu) {
-    if (w->func == nullptr) require_runnable(reinterpret_cast<PyWork*>(w));
-    // One reference for the queueing this makes; the one of a queueing that it takes back is dropped afterwards.
-    Py_INCREF(w);
-    bool taken = false, armed = false;
-    auto settle = [&] {
-        if (!armed) Py_DECREF(w);
-        if (taken) Py_DECREF(w);
-    };
-    try {
-        mod_delayed_work(wq, w->dwork, seconds_to_jiffies(seconds, wq.domain().hz), cpu, &taken, &armed);
-    } catch (...) {
-        settle();
-        throw;
-    }
-    const bool result = taken && armed;
-    settle();
-    return result;
-}
-
-void check_callable(PyObject* func, int positional, const char* what) {
-    if (!PyCallable_Check(func))
-        throw py::type_error(std::string(what) + " must be callable, not " + Py_TYPE(func)->tp_name);
-    PyObject* plain = func;
-    int given = positional;
-    if (PyMethod_Check(func)) {
-        plain = PyMethod_GET_FUNCTION(func);
-        ++given;
-    }
-    if (PyFunction_Check(plain)) {
-        auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GetCode(plain));
-        PyObject* defaults = PyFunction_GetDefaults(plain);
-        const int required = code->co_argcount - (defaults == nullptr ? 0 : static_cast<int>(PyTuple_GET_SIZE(defaults)));
-        const bool enough = (code->co_flags & CO_VARARGS) != 0 || code->co_argcount >= given;
-        if (enough && required <= given && code->co_kwonlyargcount == 0) return;
-    }
-    if (g_check_callable == nullptr) {
-        g_check_callable = py::object(py::module_::import("bottomhalf._callables").attr("check")).release().ptr();
-    }
-    py::reinterpret_borrow<py::object>(g_check_callable)(py::handle(func), positional, what);
-}
 
 void register_work(py::module_& m) {
     g_run_name = PyUnicode_InternFromString("run");

@@ -50,6 +50,7 @@ static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) && offset
 
 extern PyTypeObject* g_work_type;
 extern PyTypeObject* g_delayed_type;
+extern PyObject* g_run_name;         // "run"
 extern PyTypeObject* g_future_type;  // bottomhalf.Future, once the package told us
 
 inline PyWork* work_object(Work* work) noexcept {
@@ -62,6 +63,7 @@ PyWork* as_work(PyObject* o, const char* call);
 PyDelayedWork* as_delayed(PyObject* o, const char* call);
 // An item that can run: has a function or overrides run(). Throws TypeError.
 void require_runnable(PyWork* w);
+bool overrides_run(PyObject* self) noexcept;  // its class has a run() of its own
 
 // Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past C.
 bool queue_object(Workqueue& wq, PyWork* w, int cpu);

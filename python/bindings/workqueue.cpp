@@ -1,6 +1,7 @@
 // bottomhalf.Workqueue.
 #include "workqueue.hpp"
 
+#include "arguments.hpp"
 #include "work.hpp"
 
 namespace bh_python {
@@ -89,23 +90,22 @@ PyObject* wq_submit(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     return submit_object(unwrap(self), args, nargs, kwnames);
 }
 
-#define BH_FASTCALL(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL | METH_KEYWORDS
 PyMethodDef methods[] = {
-    {"queue", BH_FASTCALL(wq_queue),
+    {"queue", BH_METHOD(wq_queue),
      "queue($self, work, /, *, cpu=None)\n--\n\nQueue an item (Linux: queue_work, queue_work_on).\n\n"
      "cpu: the CPU to run on; None: the caller's. Returns True when queued, False when it was pending or disabled.\n"
      "Any context; never sleeps. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted, ValueError (cpu)."},
-    {"queue_many", BH_FASTCALL(wq_queue_many),
+    {"queue_many", BH_METHOD(wq_queue_many),
      "queue_many($self, works, /, *, cpu=None)\n--\n\nQueue several items in order. Returns how many were queued."},
-    {"queue_delayed", BH_FASTCALL(wq_queue_delayed),
+    {"queue_delayed", BH_METHOD(wq_queue_delayed),
      "queue_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nQueue after a delay (Linux: queue_delayed_work, queue_delayed_work_on).\n\n"
      "delay: seconds from 0, rounded up to jiffies; late by the timer wheel's granularity. Returns True when armed or queued,\n"
      "False when it was pending (its timer stays as it was) or disabled. Any context."},
-    {"mod_delayed", BH_FASTCALL(wq_mod_delayed),
+    {"mod_delayed", BH_METHOD(wq_mod_delayed),
      "mod_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: mod_delayed_work).\n\n"
      "delay: seconds from 0. Returns True when it was pending before; False when not, or when disabled (nothing is armed\n"
      "then). Any context."},
-    {"submit", BH_FASTCALL(wq_submit),
+    {"submit", BH_METHOD(wq_submit),
      "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's context variables.\n\n"
      "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted."},
     {nullptr, nullptr, 0, nullptr}};
