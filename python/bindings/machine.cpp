@@ -16,8 +16,12 @@ struct MachineHandle {
     explicit MachineHandle(const MachineOptions& options) : machine(std::make_unique<Machine>(options)) {}
     ~MachineHandle() {
         machine->domain().host_data.store(nullptr);
-        py::gil_scoped_release release;
-        machine.reset();
+        const Domain* domain = &machine->domain();
+        {
+            py::gil_scoped_release release;
+            machine.reset();
+        }
+        release_interrupt_objects(domain);
     }
     Domain& domain() { return machine->domain(); }
 };
@@ -100,6 +104,7 @@ void register_machine(py::module_& m) {
             if (h.machine->halted()) return;
             const HaltPending how = pending == "cancel" ? HaltPending::cancel : HaltPending::drain;
             wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
+            release_interrupt_objects(&h.domain());
         })
         .def("_enter", [](py::object self) {
             self.cast<MachineHandle&>().domain().require_alive();

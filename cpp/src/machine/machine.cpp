@@ -133,6 +133,7 @@ void Machine::halt(HaltPending pending, Nanoseconds deadline) {
     workqueues_->refuse_all(false);
     workqueues_->cancel_all(true);
     domain_.evict_waiters(false);
+    user_tasks_.stop_all();
     // Requests that were on their way when the sources stopped.
     softirqs_->stop();
     tasklets_->drop_all();

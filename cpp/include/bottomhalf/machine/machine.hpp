@@ -6,6 +6,7 @@
 
 #include "bottomhalf/interrupt/irq.hpp"
 #include "bottomhalf/interrupt/tasklet.hpp"
+#include "bottomhalf/machine/user_task.hpp"
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/sync/mutex.hpp"
 #include "bottomhalf/time/timer.hpp"
@@ -47,6 +48,7 @@ public:
     IrqController& irqs() noexcept { return *irqs_; }
     TimerSubsystem& timers() noexcept { return *timers_; }
     WorkqueueSubsystem& workqueues() noexcept { return *workqueues_; }
+    UserTasks& tasks() noexcept { return user_tasks_; }
     const std::string& name() const noexcept { return domain_.name; }
 
     // The caller sleeps by an exact deadline of the substrate. (Linux has no like; msleep goes by the wheel.)
@@ -63,6 +65,7 @@ private:
     std::unique_ptr<IrqController> irqs_;
     std::unique_ptr<TimerSubsystem> timers_;
     std::unique_ptr<WorkqueueSubsystem> workqueues_;
+    UserTasks user_tasks_{domain_};
     Atomic<bool> sources_stopped_{false};
     Mutex halt_mutex_;
 };
