@@ -1,4 +1,8 @@
 // The GIL as the engine's gate, and signals while a Python thread waits.
+#include <algorithm>
+#include <cstring>
+
+#include "interrupt.hpp"
 #include "python.hpp"
 #include "work.hpp"
 
@@ -10,7 +14,16 @@ namespace {
 // now and then it is offered between two items.
 constexpr unsigned kItemsPerOffer = 256;
 
-class GilGate final : public Gate {
+PyInterpreterState* g_interpreter = nullptr;
+// GIL: tasks that entered although they had the GIL (softirqs run at the end of a section that a handler left open).
+std::vector<const Task*> g_nested;
+// GIL: workers that offer the GIL between two items.
+std::vector<const Task*> g_offering;
+// GIL: references that a task drops once the engine is done with the object (drop_after_callback).
+std::vector<std::pair<const Task*, PyObject*>> g_deferred;
+
+// One gate, the GIL, in several objects: a gate is handed engine objects, and each kind has its own.
+class GilGate : public Gate {
 public:
     void enter(Task& self) override {
         if (self.adopted) {
@@ -19,8 +32,11 @@ public:
             return;
         }
         if (self.gate_state == nullptr) {
-            self.gate_state = PyThreadState_New(interpreter_);
+            self.gate_state = PyThreadState_New(g_interpreter);
             self.gate_cleanup = &GilGate::cleanup;
+        } else if (_PyThreadState_UncheckedGet() == self.gate_state) [[unlikely]] {
+            g_nested.push_back(&self);
+            return;
         }
         PyEval_RestoreThread(static_cast<PyThreadState*>(self.gate_state));
     }
@@ -32,6 +48,13 @@ public:
             PyGILState_Release(state);
             return;
         }
+        if (!g_nested.empty()) [[unlikely]] {
+            for (auto it = g_nested.begin(); it != g_nested.end(); ++it) {
+                if (*it != &self) continue;
+                g_nested.erase(it);
+                return;
+            }
+        }
         PyEval_SaveThread();
     }
 
@@ -39,19 +62,42 @@ public:
         if (self.adopted) return;
         [[gnu::tls_model("initial-exec")]] thread_local unsigned items = 0;
         if (++items % kItemsPerOffer != 0) return;
+        g_offering.push_back(&self);
         PyEval_SaveThread();
         PyEval_RestoreThread(static_cast<PyThreadState*>(self.gate_state));
+        std::erase(g_offering, &self);
     }
 
     void describe(const void* object, char* buffer, std::size_t size) override { describe_object(object, buffer, size); }
-
     void dropped(void* object) override {
-        const PyGILState_STATE state = PyGILState_Ensure();
+        Hold hold(*this);
         drop_object(object);
-        PyGILState_Release(state);
     }
 
-    PyInterpreterState* interpreter_ = nullptr;
+protected:
+    // The GIL for a call from anywhere: a task of the machine has a thread state of its own, others have Python's.
+    class Hold {
+    public:
+        explicit Hold(GilGate& gate) : gate_(gate), task_(current_task()) {
+            if (task_ != nullptr && !task_->adopted)
+                gate_.GilGate::enter(*task_);
+            else
+                state_ = PyGILState_Ensure();
+        }
+        ~Hold() {
+            if (task_ != nullptr && !task_->adopted)
+                gate_.GilGate::leave(*task_);
+            else
+                PyGILState_Release(state_);
+        }
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+
+    private:
+        GilGate& gate_;
+        Task* task_;
+        PyGILState_STATE state_ = PyGILState_UNLOCKED;
+    };
 
 private:
     static std::vector<PyGILState_STATE>& adopted_states() {
@@ -66,7 +112,57 @@ private:
     }
 };
 
+void drop_deferred(const Task& self) {
+    // Out of the list first: a destructor may run anything.
+    std::vector<PyObject*> mine;
+    std::erase_if(g_deferred, [&](auto& entry) {
+        if (entry.first != &self) return false;
+        mine.push_back(entry.second);
+        return true;
+    });
+    for (PyObject* object : mine) Py_DECREF(object);
+}
+
+class TaskletGate final : public GilGate {
+public:
+    void leave(Task& self) override {
+        if (!g_deferred.empty()) drop_deferred(self);
+        GilGate::leave(self);
+    }
+    void poll(Task& self) override {
+        if (!g_deferred.empty()) drop_deferred(self);
+        GilGate::poll(self);
+    }
+    void describe(const void* object, char* buffer, std::size_t size) override {
+        describe_tasklet(static_cast<const Tasklet*>(object), buffer, size);
+    }
+    void dropped(void* object) override {
+        Hold hold(*this);
+        drop_tasklet(static_cast<Tasklet*>(object));
+    }
+};
+
+class TimerGate final : public GilGate {
+public:
+    void describe(const void* object, char* buffer, std::size_t size) override {
+        describe_timer(static_cast<const Timer*>(object), buffer, size);
+    }
+    void dropped(void* object) override {
+        Hold hold(*this);
+        drop_timer(static_cast<Timer*>(object));
+    }
+};
+
+class PlainGate final : public GilGate {
+public:
+    void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "python_handler"); }
+    void dropped(void*) override {}
+};
+
 GilGate g_gate;
+TaskletGate g_tasklet_gate;
+TimerGate g_timer_gate;
+PlainGate g_plain_gate;
 
 class SignalChecker final : public Interrupter {
 public:
@@ -86,6 +182,26 @@ unsigned long g_main_thread = 0;
 }  // namespace
 
 Gate* gil_gate() noexcept { return &g_gate; }
+Gate* tasklet_gate() noexcept { return &g_tasklet_gate; }
+Gate* timer_gate() noexcept { return &g_timer_gate; }
+Gate* plain_gate() noexcept { return &g_plain_gate; }
+
+void drop_after_callback(Task& self, PyObject* object) { g_deferred.emplace_back(&self, object); }
+
+bool between_items(const Task* task) noexcept {
+    return std::find(g_offering.begin(), g_offering.end(), task) != g_offering.end();
+}
+
+void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size_t size) noexcept {
+    const char* text = func != nullptr ? Py_TYPE(func)->tp_name : Py_TYPE(self)->tp_name;
+    if (func != nullptr && PyMethod_Check(func)) func = PyMethod_GET_FUNCTION(func);
+    if (func != nullptr && PyFunction_Check(func)) {
+        PyObject* name = reinterpret_cast<PyFunctionObject*>(func)->func_qualname;
+        if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name)) text = static_cast<const char*>(PyUnicode_DATA(name));
+    }
+    std::snprintf(buffer, size, "%s", text);
+    std::replace(buffer, buffer + std::strlen(buffer), ' ', '_');
+}
 
 SignalScope::SignalScope(Domain& domain) : task_(nullptr), before_(nullptr) {
     if (PyThread_get_thread_ident() != g_main_thread) return;
@@ -106,7 +222,7 @@ SignalScope::~SignalScope() {
 }
 
 void register_gate(py::module_& m) {
-    g_gate.interpreter_ = PyInterpreterState_Get();
+    g_interpreter = PyInterpreterState_Get();
     g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
     m.def("_main_thread_changed", [] {
         g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();

@@ -19,6 +19,14 @@ void UserTask::main(Task& self, void* arg) {
     } catch (const MachineExit&) {
         // Evicted: whoever asks sees a task that has ended.
     }
+    if (self.preempt_count != 0 || self.irqs_off != 0) {
+        // As for a work item: a CPU must not stay closed because somebody forgot to open it.
+        Domain& domain = *self.domain.load();
+        domain.log.write(domain.now(), LogLevel::err, "BUG: task ended in atomic context: " + describe_task(self));
+        while (self.irqs_off != 0) local_irq_restore(self);
+        while ((self.preempt_count & preempt::kPreemptMask) != 0) preempt_enable(self);
+        while (preempt::in_softirq(self.preempt_count)) local_bh_enable(self);
+    }
     me.finished_.store(true);
     me.done_.complete_all();
 }
