@@ -185,14 +185,16 @@ void worker_main(Task& self, void* arg) {
             continue;
         }
         pool.leave_idle(worker);
-        if (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active) {
-            // A spare before the first item: when this worker sleeps, the next one must be there at once.
+        // A spare before the first item: when this worker sleeps, the next one must be there at once. A new worker may find
+        // work and be gone before it is counted, so it is looked for again.
+        while (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active && pool.need_more_worker()) {
             pool.manager_active = true;
             pool.lock.unlock();
-            pool.create_worker();
+            const bool created = pool.create_worker();
             pool.lock.lock();
             pool.manager_active = false;
             pool.splice_inbox();
+            if (!created) break;
         }
         if (pool.need_more_worker() && !worker.has(Worker::kDie)) {
             worker.clear_flags(Worker::kPrep | Worker::kRebound);
