@@ -41,6 +41,8 @@ namespace {
 
 void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
     Task& self = *worker.task;
+    // A BH worker is a softirq: what counts is what the handler added.
+    const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
     try {
         func(&work);
     } catch (const MachineExit&) {
@@ -48,14 +50,14 @@ void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func)
         domain.log.write(domain.now(), LogLevel::err,
                          "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
     }
-    if (self.preempt_count == 0 && self.irqs_off == 0) [[likely]] return;
+    if (self.preempt_count == count && self.irqs_off == irqs_off) [[likely]] return;
     char text[200];
     std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
                   self.name, self.pid.load(), self.preempt_count, self.irqs_off);
     domain.log.write(domain.now(), LogLevel::err, text);
-    while (self.irqs_off != 0) local_irq_restore(self);
-    while ((self.preempt_count & preempt::kPreemptMask) != 0) preempt_enable(self);
-    while (preempt::in_softirq(self.preempt_count)) local_bh_enable(self);
+    while (self.irqs_off > irqs_off) local_irq_restore(self);
+    while ((self.preempt_count & preempt::kPreemptMask) > (count & preempt::kPreemptMask)) preempt_enable(self);
+    while ((self.preempt_count & preempt::kSoftirqMask) > (count & preempt::kSoftirqMask)) local_bh_enable(self);
 }
 
 }  // namespace
