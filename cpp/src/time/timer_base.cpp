@@ -10,7 +10,7 @@ constexpr std::uint32_t kSlots = 1 << 16;
 
 struct Slot {
     Atomic<TimerSubsystem::Base*> base{nullptr};
-    Atomic<std::uint32_t> pins{0};
+    Atomic<std::uint32_t> pins{0};  // whoever counts itself first and looks at base second may use what it sees
 };
 
 struct Table {
@@ -74,13 +74,21 @@ TimerBaseRef::~TimerBaseRef() {
     if (base_ != nullptr) table().slots[slot_].pins.fetch_sub(1u);
 }
 
-void TimerSubsystem::Base::detach(Timer& timer) noexcept {
-    wheel.dequeue(timer.node, timer.flags >> 22);
+void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept {
+    if (!domain.trace.enabled()) [[likely]] return;
+    const TraceCaller caller;
+    domain.trace.emit(domain.now(), static_cast<int>(cpu), caller.context, caller.name, event, "timer=m%u",
+                      domain.trace.id_of(&timer));
+}
+
+void TimerSubsystem::Base::left(Timer& timer) noexcept {
     if (gate_of(timer.function) != nullptr) domain.softirqs->count_gated(Softirq::timer, cpu, -1);
-    if (domain.trace.enabled()) [[unlikely]] {
-        Task& self = domain.self();
-        BH_TRACE(domain, cpu, self, "timer_cancel", "timer=m%u", domain.trace.id_of(&timer));
-    }
+}
+
+void TimerSubsystem::Base::detach(Timer& timer) noexcept {
+    wheel.dequeue(timer.node, timer_bucket(timer));
+    left(timer);
+    trace_timer(domain, cpu, "timer_cancel", timer);
 }
 
 }  // namespace bottomhalf

@@ -1,28 +1,49 @@
 // A timer base and the process-wide table that finds it from a timer: timer_delete(Timer&) knows neither machine nor CPU.
+//
+// Rules of fields: I: set when the base is made; L: under lock.
 #pragma once
 
 #include "bottomhalf/time/timer.hpp"
 
 namespace bottomhalf {
 
-inline constexpr std::uint32_t kMigrating = ~0u;  // Timer::base while it moves between two bases
+// Timer::base while the timer moves between two bases, or is shut down while it is bound to none.
+inline constexpr std::uint32_t kMigrating = ~0u;
 
-struct TimerSubsystem::Base {
-    Base(Domain& d, unsigned c, unsigned hz) : domain(d), cpu(c), wheel(hz) {}
-    void detach(Timer& timer) noexcept;  // L: takes a pending timer out of the wheel, or out of the lists being expired
+enum class BaseKind : unsigned { pinned, global, deferrable };  // the order in which a softirq serves them
+inline constexpr unsigned kBaseKinds = 3;
 
+struct alignas(64) TimerSubsystem::Base {
+    Base(Domain& d, unsigned c, BaseKind k) : domain(d), cpu(c), kind(k), wheel(d.hz) {}
+    // Takes a pending timer out of the wheel, or out of the lists being expired. CONTEXT: lock held.
+    void detach(Timer& timer) noexcept;
+    // Accounts for a timer that left the wheel. CONTEXT: lock held.
+    void left(Timer& timer) noexcept;
+
+    RawLock lock;
+    std::uint32_t slot = 0;  // I
     Domain& domain;
     const unsigned cpu;
-    std::uint32_t slot = 0;       // I
-    RawLock lock;
-    TimerWheel wheel;             // L
-    const Timer* running = nullptr;  // L: whose callback runs
-    Task* runner = nullptr;       // L: and in which task
-    unsigned expiring = 0;        // L: lists that were taken from the wheel and are not through
-    unsigned waiting = 0;         // L: tasks in timer_delete_sync
-    bool stopped = false;         // L: halting: nothing is armed any more
+    const BaseKind kind;
+    bool stopped = false;             // L: no callback begins, nothing is armed
+    unsigned waiting = 0;             // L: tasks in timer_delete_sync
+    const Timer* running = nullptr;   // L: whose callback runs
+    Task* runner = nullptr;           // L: and in which task
+    TimerWheel wheel;                 // L
+    // L: what was taken from the wheel and has not run yet. Here rather than on a stack: whoever stops can reach it, and
+    // what one softirq had to leave, the next finds.
+    std::array<WheelNode*, TimerWheel::kLevels> due{};
+    unsigned due_next = 0, due_end = 0;  // L
     WaitQueue waiters;
 };
+
+// The bucket lives in the flags' upper bits and changes under the base's lock, while others look at the lower bits.
+inline std::uint32_t timer_flags(const Timer& timer) noexcept { return __atomic_load_n(&timer.flags, __ATOMIC_RELAXED); }
+inline unsigned timer_bucket(const Timer& timer) noexcept { return timer_flags(timer) >> 22; }
+inline void set_timer_bucket(Timer& timer, unsigned bucket) noexcept {
+    __atomic_store_n(&timer.flags, (timer_flags(timer) & 0x3fffff) | bucket << 22, __ATOMIC_RELAXED);
+}
+inline Timer* timer_of(WheelNode* node) noexcept { return container_of(node, &Timer::node); }
 
 std::uint32_t timer_table_add(std::vector<std::unique_ptr<TimerSubsystem::Base>>& bases);
 void timer_table_remove(std::uint32_t first, std::size_t n) noexcept;
@@ -42,5 +63,19 @@ private:
     std::uint32_t slot_;
     TimerSubsystem::Base* base_ = nullptr;
 };
+
+// Who emits an event: the calling task, of whatever machine; a thread may be none.
+struct TraceCaller {
+    TraceContext context = TraceContext::task;
+    const char* name = "thread";
+    TraceCaller() noexcept {
+        const Task* task = current_task();
+        if (task == nullptr) return;
+        context = trace_context(*task);
+        name = task->name;
+    }
+};
+// An event whose one field is the timer. CONTEXT: any; tracing may be off.
+void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept;
 
 }  // namespace bottomhalf

@@ -5,109 +5,143 @@ namespace bottomhalf {
 
 namespace {
 
+using Base = TimerSubsystem::Base;
+
 enum class Shutdown : bool { no, yes };
 
-// Runs fn(base, running) with the timer's base locked; fn is not called when the timer has no base.
+// Runs fn(base) with the timer's base locked, and returns its slot. For a timer that is bound to none fn is not called and
+// 0 is returned; with Shutdown::yes its function is cleared then, as fn is to do otherwise.
 template <class F>
-bool with_base(Timer& timer, F&& fn) {
+std::uint32_t with_base(Timer& timer, Shutdown shutdown, F&& fn) {
     for (;;) {
-        const std::uint32_t slot = timer.base.load();
-        if (slot == 0) return false;
+        std::uint32_t slot = timer.base.load();
         if (slot == kMigrating) {
             spin_pause();
             continue;
         }
         TimerBaseRef base(slot);
-        if (!base) return false;  // its machine is gone, and detached it
-        RawGuard guard(base->lock);
-        if (timer.base.load() != slot) continue;
-        fn(*base);
-        return true;
+        if (base) {
+            RawGuard guard(base->lock);
+            if (timer.base.load() != slot) continue;
+            fn(*base);
+            return slot;
+        }
+        // Never armed, or its machine is gone and detached it.
+        if (shutdown == Shutdown::no) return 0;
+        if (!timer.base.compare_exchange(slot, kMigrating)) continue;
+        timer.function = nullptr;
+        timer.base.store(0);
+        return 0;
     }
 }
 
-// 1: was pending; 0: was not; -1: its callback runs (and nothing was done, unless `forced`).
-int take(Timer& timer, bool even_running, Shutdown shutdown) {
-    int result = 0;
-    const bool bound = with_base(timer, [&](TimerSubsystem::Base& base) {
-        if (base.running == &timer && !even_running) {
-            if (shutdown == Shutdown::yes) timer.function = nullptr;
-            result = -1;
-            return;
-        }
-        if (timer.node.pending()) {
-            base.detach(timer);
-            result = 1;
-        }
+bool take(Timer& timer, Shutdown shutdown) {
+    bool was_pending = false;
+    with_base(timer, shutdown, [&](Base& base) {
+        was_pending = timer.node.pending();
+        if (was_pending) base.detach(timer);
         if (shutdown == Shutdown::yes) timer.function = nullptr;
     });
-    if (!bound && shutdown == Shutdown::yes) timer.function = nullptr;
-    return result;
+    return was_pending;
 }
 
-bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown, const char* call) {
-    if (preempt::in_hardirq(self.preempt_count) && (timer.flags & kTimerIrqsafe) == 0)
-        throw MisuseError("delete-sync-in-hardirq", std::string(call) + " in a hard interrupt handler may wait for the very "
-                                                    "softirq it interrupted; use timer_delete(), or move it to a work item");
-    bool was_pending = false, own = false, has_base = false;
-    auto attempt = [&]() -> bool {
-        bool done = true;
-        with_base(timer, [&](TimerSubsystem::Base& base) {
-            has_base = true;
-            if (timer.node.pending()) {
-                base.detach(timer);
-                was_pending = true;
-            }
-            own = base.running == &timer && base.runner == &self;
-            done = base.running != &timer;
-            if (shutdown == Shutdown::yes) timer.function = nullptr;
-        });
-        if (!has_base && shutdown == Shutdown::yes) timer.function = nullptr;
-        return done;
-    };
-    if (attempt()) return was_pending;
-    if (own)
-        throw DeadlockError(std::string(call) + " called from the timer's own callback: it would wait for itself; use "
-                                                "timer_delete()");
-    TimerBaseRef base(timer.base.load());
-    if (!base) return was_pending;
-    if (self.preempt_count != 0 || self.irqs_off != 0) {
-        // Cannot sleep here: as Linux does, it spins until the callback is over.
-        while (!attempt()) base->domain.substrate->relax(self);
-        return was_pending;
+class Waiting {
+public:
+    explicit Waiting(Base& base) : base_(base) {
+        RawGuard guard(base_.lock);
+        ++base_.waiting;
     }
-    struct Waiting {
-        TimerSubsystem::Base& base;
-        explicit Waiting(TimerSubsystem::Base& b) : base(b) {
-            RawGuard guard(base.lock);
-            ++base.waiting;
+    ~Waiting() {
+        RawGuard guard(base_.lock);
+        --base_.waiting;
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+private:
+    Base& base_;
+};
+
+bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown, const char* call) {
+    if (preempt::in_hardirq(self.preempt_count) && (timer_flags(timer) & kTimerIrqsafe) == 0)
+        throw MisuseError("delete-sync-in-hardirq", std::string(call) +
+                                                        " in a hard interrupt handler may wait for the very softirq it "
+                                                        "interrupted; use timer_delete(), or move it to a work item");
+    bool was_pending = false, running = false, own = false;
+    const auto attempt = [&](Base& base) {
+        running = base.running == &timer;
+        own = running && base.runner == &self;
+        if (own) return;
+        if (timer.node.pending()) {
+            base.detach(timer);
+            was_pending = true;
         }
-        ~Waiting() {
-            RawGuard guard(base.lock);
-            --base.waiting;
+        if (shutdown == Shutdown::yes) timer.function = nullptr;
+    };
+    for (;;) {
+        running = false;
+        const std::uint32_t slot = with_base(timer, shutdown, attempt);
+        if (own)
+            throw DeadlockError(std::string(call) +
+                                " called from the timer's own callback: it would wait for itself; use timer_delete()");
+        if (!running) return was_pending;
+        TimerBaseRef base(slot);
+        if (!base) continue;
+        Domain& domain = *self.domain.load(std::memory_order_relaxed);
+        if (self.preempt_count != 0 || self.irqs_off != 0) {
+            // Cannot sleep here: as Linux does, it spins until the callback is over.
+            domain.substrate->relax(self);
+            continue;
         }
-    } waiting(*base);
-    throw_unless_ok(base->waiters.wait(self, attempt, deadline, call), call);
-    return was_pending;
+        Waiting waiting(*base);
+        throw_unless_ok(base->waiters.wait(
+                            self,
+                            [&] {
+                                RawGuard guard(base->lock);
+                                return base->running != &timer;
+                            },
+                            deadline, call),
+                        call);
+    }
 }
 
 }  // namespace
 
 void timer_setup(Timer& timer, void (*function)(Timer*), std::uint32_t flags) {
     if ((flags & ~kTimerFlags) != 0)
-        throw MisuseError("timer-flags", "timer_setup: flags hold bits that are no timer flags");
+        throw MisuseError("timer-flags", "timer_setup: flags hold bits that are no timer flags; allowed are deferrable "
+                                         "0x80000, pinned 0x100000 and irqsafe 0x200000");
     timer.node = WheelNode{};
     timer.expires = 0;
     timer.function = function;
     timer.flags = flags;
+    timer.base.store(0);
+    const Task* task = current_task();
+    Domain* domain = task == nullptr ? nullptr : task->domain.load(std::memory_order_relaxed);
+    if (domain == nullptr || !domain->trace.enabled()) return;
+    domain->trace.forget(&timer);
+    trace_timer(*domain, static_cast<unsigned>(task->cpu.load(std::memory_order_relaxed)), "timer_init", timer);
 }
 
-bool timer_delete(Timer& timer) { return take(timer, true, Shutdown::no) == 1; }
-int try_to_del_timer(Timer& timer) { return take(timer, false, Shutdown::no); }
+bool timer_delete(Timer& timer) { return take(timer, Shutdown::no); }
+bool timer_shutdown(Timer& timer) { return take(timer, Shutdown::yes); }
+
+int try_to_del_timer(Timer& timer) {
+    int result = 0;
+    with_base(timer, Shutdown::no, [&](Base& base) {
+        if (base.running == &timer) {
+            result = -1;
+        } else if (timer.node.pending()) {
+            base.detach(timer);
+            result = 1;
+        }
+    });
+    return result;
+}
+
 bool timer_delete_sync(Timer& timer, Task& self, Nanoseconds deadline) {
     return take_sync(timer, self, deadline, Shutdown::no, "timer_delete_sync");
 }
-bool timer_shutdown(Timer& timer) { return take(timer, true, Shutdown::yes) == 1; }
 bool timer_shutdown_sync(Timer& timer, Task& self, Nanoseconds deadline) {
     return take_sync(timer, self, deadline, Shutdown::yes, "timer_shutdown_sync");
 }

@@ -2,11 +2,18 @@
 //
 // A CPU has three bases: pinned, global and deferrable, served in this order. A timer is detached before its callback
 // runs, so the callback may re-arm or free it; it never runs beside itself.
-// Fields of Timer: B: under the lock of its base; a timer is bound to the base it was armed on last.
+//
+// Which base: a pinned or deferrable timer goes to the base of that kind, any other to the global one, of the CPU that the
+// arming task is on; one whose callback runs stays where it runs. On the host nothing ticks: each CPU's clock event is set
+// for the earliest tick of its bases. Deferrable timers do not wake an idle CPU on their own account: they are served when
+// its timer softirq runs anyway, and one second after they are due at the latest.
+// Rules of fields: I: set before the first arming; B: under the lock of the timer's base, the one it was armed on last;
+// A: atomic.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "bottomhalf/interrupt/softirq.hpp"
@@ -25,26 +32,28 @@ struct Timer {
     WheelNode node;                       // B
     Jiffies expires = 0;                  // B: what was asked for
     void (*function)(Timer*) = nullptr;   // B: null after shutdown
-    std::uint32_t flags = 0;              // I: kTimerFlags; upper 10 bits, B: bucket
-    Atomic<std::uint32_t> base{0};        // A: slot of the base, 0: never armed
+    std::uint32_t flags = 0;              // I: kTimerFlags; B: the bucket, in the upper 10 bits
+    Atomic<std::uint32_t> base{0};        // A: slot of the base in a table of the process; 0: bound to none
 };
-static_assert(sizeof(Timer) == 40);
+// C's static initialisers (DEFINE_TIMER) fill it field by field; all zero is an idle timer.
+static_assert(sizeof(Timer) == 40 && std::is_standard_layout_v<Timer>);
 
-// Linux: timer_setup. The timer must not be pending. Throws MisuseError("timer-flags") for unknown flags.
+// Linux: timer_setup. Fills the timer, whatever it held; it must not be pending. Throws MisuseError("timer-flags") for
+// unknown flags. CONTEXT: any.
 void timer_setup(Timer& timer, void (*function)(Timer*), std::uint32_t flags = 0);
 // Linux: timer_pending. False inside its own callback. CONTEXT: any; a hint.
-inline bool timer_pending(const Timer& timer) noexcept {
-    return __atomic_load_n(const_cast<WheelNode***>(&timer.node.link), __ATOMIC_RELAXED) != nullptr;
-}
+inline bool timer_pending(const Timer& timer) noexcept { return timer.node.pending(); }
 // Linux: timer_delete. True when it was pending; does not wait for a running callback. CONTEXT: any.
 bool timer_delete(Timer& timer);
 // Linux: try_to_del_timer_sync. -1 while the callback runs, else 0 or 1. CONTEXT: any.
 int try_to_del_timer(Timer& timer);
-// Linux: timer_delete_sync. Also waits for a running callback; sleeps in task context, spins elsewhere. True when it was
-// pending. Throws DeadlockError from its own callback, MisuseError("delete-sync-in-hardirq"), and TimedOut or Interrupted
-// (the timer is deleted, its callback still runs).
+// Linux: timer_delete_sync. Also waits for a running callback, and takes away what that callback arms; sleeps where sleeping
+// is allowed, spins elsewhere. True when it was pending. Throws DeadlockError from its own callback and
+// MisuseError("delete-sync-in-hardirq") in a hard interrupt unless the timer is irqsafe, both with nothing done; TimedOut
+// and Interrupted leave the timer deleted and its callback running. CONTEXT: any but a hard interrupt; the caller holds
+// nothing that the callback takes.
 bool timer_delete_sync(Timer& timer, Task& self, Nanoseconds deadline = kForever);
-// Linux: timer_shutdown, timer_shutdown_sync: deletes, and later arming does nothing until the timer is set up again.
+// Linux: timer_shutdown, timer_shutdown_sync. As above, and later arming does nothing until the timer is set up again.
 bool timer_shutdown(Timer& timer);
 bool timer_shutdown_sync(Timer& timer, Task& self, Nanoseconds deadline = kForever);
 
@@ -53,22 +62,25 @@ public:
     explicit TimerSubsystem(Domain& domain);
     ~TimerSubsystem();
     void start();  // opens TIMER_SOFTIRQ and takes the clock events
+    // No callback begins any more, and nothing can be armed. One that runs goes on. CONTEXT: any.
+    void stop() noexcept;
 
-    // Linux: mod_timer. Arms the timer for a jiffy, from whatever state. True when it was pending. A shut down timer stays
-    // as it is and false is returned. CONTEXT: any.
+    // Linux: mod_timer. Arms the timer for a jiffy, from whatever state. True when it was pending, also when nothing
+    // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument when
+    // the timer is pending or running on another machine. CONTEXT: any.
     bool mod(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::mod); }
-    // Linux: mod_timer_pending. Only re-arms a pending timer. True when it was pending.
+    // Linux: mod_timer_pending. Only re-arms a pending timer; false when it was idle, and still is.
     bool mod_pending(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::pending_only); }
-    // Linux: timer_reduce. Arms, or moves to an earlier expiry. True when it was pending.
+    // Linux: timer_reduce. Arms an idle timer; moves a pending one only if that makes it earlier. True when it was pending.
     bool reduce(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::reduce); }
-    // Linux: add_timer_on. On that CPU's pinned base.
+    // Linux: add_timer_on. On that CPU's pinned base, this once. Linux ignores a pending timer; here it moves.
     bool add_on(Timer& timer, Jiffies expires, unsigned cpu) { return arm(timer, expires, static_cast<int>(cpu), Mode::mod); }
 
     // How many timers are armed. A hint.
     std::size_t armed() const;
-    // The next expiry of any armed timer, in jiffies, or TimerWheel::kNever.
+    // The tick at which the next of all armed timers fires, or TimerWheel::kNever.
     Jiffies next_expiry() const;
-    // Halting: detaches every timer, then hands each to visit, without a lock. Returns how many.
+    // Halting: stop(), detaches every timer, then hands each to visit, without a lock. Returns how many.
     std::size_t cancel_all(const std::function<void(Timer*)>& visit);
 
     struct Base;
@@ -77,19 +89,26 @@ private:
     enum class Mode : std::uint8_t { mod, pending_only, reduce };
     static constexpr int kAnyCpu = -1;
     bool arm(Timer& timer, Jiffies expires, int cpu, Mode mode);
-    Base& base_for(const Timer& timer, unsigned cpu) noexcept;
-    Base* lock_base(Timer& timer);
+    Base& base_for(const Timer& timer, unsigned cpu, bool named) noexcept;
+    Base& lock_base(Timer& timer, Base& target);
+    void leave_foreign(Timer& timer, std::uint32_t slot) const;
+    void enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept;
     void run(unsigned cpu, Task& self, GatePass& pass);
     void run_base(Base& base, Task& self, GatePass& pass);
-    void expire(Base& base, WheelNode*& list, Task& self, GatePass& pass);
+    void expire(Base& base, Task& self);
+    bool due(unsigned cpu, Jiffies now) noexcept;
     void program(unsigned cpu) noexcept;
     static void clock_event(Domain& domain, unsigned cpu);
 
-    friend struct TimerOps;
+    struct PerCpu {
+        RawLock lock;  // taken before the locks of the bases
+        // The tick its clock event is set for. L: lock to write; A: read under the lock of one of the CPU's bases.
+        Atomic<Jiffies> programmed{TimerWheel::kNever};
+    };
     Domain& domain_;
-    std::uint32_t first_slot_ = 0;             // I: bases have consecutive slots
-    std::vector<std::unique_ptr<Base>> bases_;  // I: three a CPU
-    std::vector<std::unique_ptr<Atomic<Jiffies>>> programmed_;  // A: the tick each CPU's clock event is set for
+    std::uint32_t first_slot_ = 0;                  // I: the bases have consecutive slots
+    std::vector<std::unique_ptr<Base>> bases_;      // I: three a CPU
+    std::vector<std::unique_ptr<PerCpu>> per_cpu_;  // I
 };
 
 }  // namespace bottomhalf
