@@ -12,13 +12,18 @@ namespace {
 
 // The engine's machine and the state that must not be destroyed under the GIL: its workers wait for it.
 struct MachineHandle {
-    std::unique_ptr<Machine> machine;
-    explicit MachineHandle(const MachineOptions& options) : machine(std::make_unique<Machine>(options)) {}
+    std::shared_ptr<Machine> machine;
+    explicit MachineHandle(const MachineOptions& options) : machine(std::make_shared<Machine>(options)) {}
     ~MachineHandle() {
         machine->domain().host_data.store(nullptr);
         const Domain* domain = &machine->domain();
         {
             py::gil_scoped_release release;
+            // Workqueue objects may outlive this one and keep the halted machine.
+            try {
+                machine->halt(HaltPending::cancel);
+            } catch (const std::exception&) {
+            }
             machine.reset();
         }
         release_interrupt_objects(domain);
@@ -30,6 +35,16 @@ struct MachineHandle {
 thread_local std::vector<PyObject*> t_entered;
 thread_local PyObject* t_activated = nullptr;
 PyObject* g_default_machine = nullptr;  // bottomhalf._machine.default_machine
+
+// A workqueue as Python gets it: it keeps its machine, so that a call on it finds at worst a halted one.
+std::shared_ptr<Workqueue> keeping_machine(MachineHandle& h, std::shared_ptr<Workqueue> wq) {
+    struct Both {
+        std::shared_ptr<Machine> machine;  // goes last
+        std::shared_ptr<Workqueue> wq;
+    };
+    auto both = std::make_shared<Both>(Both{h.machine, std::move(wq)});
+    return {both, both->wq.get()};
+}
 
 Machine& machine_of(PyObject* object) { return *py::handle(object).cast<MachineHandle&>().machine; }
 
@@ -152,12 +167,16 @@ void register_machine(py::module_& m) {
             Task& self = h.domain().self();
             might_sleep(self, "alloc_workqueue");
             py::gil_scoped_release release;
-            return ordered ? w.alloc_ordered(name, flags) : w.alloc(name, flags, max_active);
+            return keeping_machine(h, ordered ? w.alloc_ordered(name, flags) : w.alloc(name, flags, max_active));
         })
         .def("_system", [](MachineHandle& h, unsigned which) {
-            return h.machine->workqueues().system(static_cast<SystemWq>(which));
+            return keeping_machine(h, h.machine->workqueues().system(static_cast<SystemWq>(which)));
         })
-        .def_property_readonly("workqueues", [](MachineHandle& h) { return h.machine->workqueues().workqueues(); },
+        .def_property_readonly("workqueues", [](MachineHandle& h) {
+            auto all = h.machine->workqueues().workqueues();
+            for (auto& wq : all) wq = keeping_machine(h, std::move(wq));
+            return all;
+        },
                                "Every workqueue of the machine; names may repeat.")
         .def("freeze", [](MachineHandle& h) { h.domain().require_alive(); h.machine->workqueues().freeze(); },
              "Hold back new items of FREEZABLE workqueues (Linux: freeze_workqueues_begin).")

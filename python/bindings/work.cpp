@@ -382,6 +382,9 @@ PyType_Spec work_spec = {"bottomhalf.Work", sizeof(PyWork), 0,
 
 PyType_Slot delayed_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(delayed_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(work_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(work_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(work_clear)},
     {Py_tp_methods, delayed_methods},
     {Py_tp_doc, const_cast<char*>("DelayedWork(func, *, name=None)\n--\n\nA work item with a timer (Linux: struct delayed_work).\n\n"
                                   "Its cancel, flush and disable are the delayed forms.")},

@@ -114,7 +114,6 @@ py::object wait_call(Workqueue& wq, py::handle timeout, void (Workqueue::*call)(
     Domain& domain = wq.domain();
     domain.require_alive();
     MachineHold hold(&domain);
-    auto keep = wq.shared_from_this();
     wait_without_gil(domain, timeout, [&](Nanoseconds deadline) { (wq.*call)(deadline); });
     return py::none();
 }

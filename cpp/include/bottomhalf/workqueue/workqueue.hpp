@@ -32,7 +32,7 @@ struct DelayedWork;
 // Why a workqueue refuses items that its own items did not queue.
 enum class Refusal : std::uint8_t { none, draining, destroyed, halted };
 
-class Workqueue : public std::enable_shared_from_this<Workqueue> {
+class Workqueue {
 public:
     ~Workqueue();
     Workqueue(const Workqueue&) = delete;
