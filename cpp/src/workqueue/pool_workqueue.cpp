@@ -95,7 +95,13 @@ void PoolWorkqueue::drop_active() noexcept {
 }
 
 void PoolWorkqueue::leave(std::uint64_t word, Workqueue*& finished) noexcept {
-    if ((word & kInactive) == 0) drop_active();
+    if ((word & kInactive) == 0) {
+        drop_active();
+    } else if (node != nullptr && inactive.empty()) {
+        // Its last held-back item was cancelled: it no longer stands in line, and nobody waits behind it.
+        RawGuard guard(node->lock);
+        if (pending_node.linked()) pending_node.unlink();
+    }
     const unsigned c = color(word);
     if (--nr_in_flight[c] != 0 || flush_color != static_cast<int>(c)) return;
     flush_color = -1;
