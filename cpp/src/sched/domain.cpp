@@ -71,16 +71,17 @@ struct AdoptionTable {
                 if (task->domain.load() == &domain) found = task;
         }
         if (found == nullptr) {
-            found = new Task;
+            auto made = std::make_unique<Task>();
+            found = made.get();
             found->domain.store(&domain);
             found->adopted = true;
             found->may_gate = true;
             found->cpu.store(static_cast<int>(domain.next_home_.fetch_add(1u) % domain.nr_cpus));
             std::snprintf(found->name, sizeof found->name, "%s", domain.substrate->simulated() ? "init" : "thread");
             found->pid.store(domain.next_pid_.fetch_add(1));
-            domain.substrate->adopt(*found);
+            domain.substrate->adopt(*found);  // a simulated machine refuses foreign threads
             RawGuard guard(DomainRegistry::instance().lock);
-            table.tasks.push_back(found);
+            table.tasks.push_back(made.release());
             domain.add(*found);
         }
         // A foreign thread keeps the task it used last, so that the next call finds it at once. A task of another

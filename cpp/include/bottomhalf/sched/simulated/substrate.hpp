@@ -1,0 +1,192 @@
+// SimulatedSubstrate: a machine of fibers in one thread, with virtual CPUs and virtual time.
+//
+// The thread that makes it owns it; it calls in as the task "init", on CPU 0 and on its own stack. One task executes at
+// a time, and nothing else does until it blocks, burns, relaxes, yields or is preempted. Time stands still while any
+// task can execute; then it jumps to the next event.
+//
+// A task holds its CPU from its dispatch until it blocks, gives way or ends, also while it burns. A wait of a task that
+// may not sleep (a contended spin lock) holds the CPU too, as the spinning would.
+//
+// Thread safety: its own thread alone; WrongThread for others, wherever an exception can leave.
+// Invariants: executing_ is the strand on whose stack the thread runs; a CPU's holder is neither ready, blocked nor
+// ended; a strand is in exactly one of: a run queue (ready), a CPU (holding), neither (blocked, ended).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "bottomhalf/sched/domain.hpp"
+#include "bottomhalf/sched/simulated/event_queue.hpp"
+#include "bottomhalf/sched/simulated/run_queue.hpp"
+#include "bottomhalf/sched/simulated/schedule.hpp"
+
+namespace bottomhalf {
+
+class SimulatedSubstrate final : public Substrate {
+public:
+    static constexpr Nanoseconds kRelaxCost = kMicrosecond;
+    static constexpr Nanoseconds kTimeSlice = 10 * kMillisecond;
+    static constexpr std::uint64_t kUnlimited = UINT64_MAX;
+
+    explicit SimulatedSubstrate(Domain& domain);
+    // Ends what did not end: its waits return Wake::exit, so that its frames unwind. Tasks that nobody joined stay their
+    // makers'.
+    ~SimulatedSubstrate() override;
+
+    bool simulated() const noexcept override { return true; }
+    Nanoseconds now() noexcept override { return now_; }
+    void start(Task& task) override;
+    void join(Task& task) override;
+    void adopt(Task& task) override;
+    void release(Task& task) override;
+    Wake block(Task& self, Nanoseconds deadline) override;
+    void wake(Task& task) noexcept override;
+    void relax(Task& self) override;
+    void yield(Task& self) override;
+    void burn(Task& self, Nanoseconds duration) override;
+    void preemption_point(Task& self) override;
+    void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override;
+    void stop_clock() override;
+
+    // A hard interrupt from outside: fn is called at that instant on whatever runs on the CPU, before its clock event.
+    // CONTEXT: any.
+    void at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, unsigned cpu, void*), void* arg);
+
+    // For init, which takes no time and gets its CPU at once. Runs the machine until all that happens up to the instant,
+    // and at it, has happened; until nothing is left that runs, burns or waits for an instant (then true; false: the
+    // limit came first).
+    void run_until(Nanoseconds when);
+    bool run_until_idle(Nanoseconds limit = kForever);
+
+    // Told when another task's stack is entered: before on the old one, after on the new one. A task that ended is
+    // left and not entered again. CONTEXT: must not call the machine.
+    struct SwitchHook {
+        void (*before)(void* arg, Task& from, Task& to) = nullptr;
+        void (*after)(void* arg, Task& from, Task& to) = nullptr;
+        void* arg = nullptr;
+    };
+    void set_switch_hook(const SwitchHook& hook) noexcept { hook_ = hook; }
+    // Before anything is decided.
+    void set_schedule(std::unique_ptr<Schedule> schedule) noexcept { schedule_ = std::move(schedule); }
+    // Equal levels do not preempt each other at ticks (Linux: PREEMPT_VOLUNTARY).
+    void set_voluntary(bool on) noexcept { voluntary_ = on; }
+    // More decisions than this: BudgetExceeded in init, once; from then on they are not limited.
+    void set_max_steps(std::uint64_t steps) noexcept { max_steps_ = steps; }
+    // More turns of polling loops in a row than this, while nothing else happens: BudgetExceeded in the poller.
+    void set_max_spins(std::uint64_t spins) noexcept { max_spins_ = spins; }
+
+    struct Counters {
+        std::uint64_t switches = 0;     // of stacks
+        std::uint64_t steps = 0;        // decisions
+        std::uint64_t interrupts = 0;   // clock events and external ones
+        std::uint64_t preemptions = 0;  // of tasks that could have gone on
+        std::uint64_t started = 0;      // tasks
+    };
+    const Counters& counters() const noexcept { return counters_; }
+
+private:
+    enum class Run : std::uint8_t { no, until_instant, until_idle };
+    struct Interrupt {
+        void (*fn)(Domain&, unsigned cpu, void*);  // null: the clock event
+        void* arg;
+    };
+    struct VirtualCpu {
+        Strand* holder = nullptr;
+        RunQueue queue;                      // of the tasks bound to it
+        std::vector<Interrupt> interrupts;   // due, in their order
+        SimKey clock;                        // the clock event
+        SimKey slice;                        // the tick that ends the holder's time slice, when somebody waits for that
+        Strand* swapper = nullptr;
+    };
+
+    // operations.cpp
+    Strand& enter(Task& self);
+    void check_thread(const char* call) const;
+    void burn_for(Strand& me, Nanoseconds duration);
+    void pause(Strand& me);
+    void count_spin(const Strand& me);
+    Strand& new_strand(Task& task);
+    void wait_for_end(Strand& me, Strand& other);
+    bool run(Run kind, Nanoseconds limit, const char* call);
+
+    // switching.cpp: how the thread gets from one stack to the next
+    void reschedule(Strand& me);
+    bool settled(Strand& me);
+    void run_interrupts(Strand& me);
+    void poll_interrupter(Strand& me);
+    void prepare_switch(Strand& from, Strand& to);
+    void arrived(Strand& me);
+    static Fiber* strand_main(void* arg);
+    Fiber* finish(Strand& me);
+    static void swapper_main(Task& self, void* arg);
+    void unwind_all() noexcept;
+
+    // dispatch.cpp: who goes on
+    Strand& choose_next();
+    Strand& choose();
+    void handle_event();
+    Strand* interrupted_strand();
+    Strand* next_dispatched();
+    void place();
+    void place_unbound();
+    bool idle(unsigned cpu) const noexcept;
+    unsigned idle_cpu(unsigned wanted) const noexcept;
+    Strand& pick_waiting(unsigned cpu, bool bound, bool unbound);
+    Strand* best_waiting(unsigned cpu) const noexcept;
+    bool may_preempt(Schedule::Preemption why, Strand& holder, Strand* waiting);
+    void give_cpu(Strand& strand, unsigned cpu);
+    void leave_cpu(Strand& strand) noexcept;
+    void displace(Strand& holder, bool to_the_end);
+    void make_ready(Strand& strand);
+    void enqueue(Strand& strand);
+    void make_dispatched(Strand& strand);
+    RunQueue& queue_of(const Strand& strand) noexcept;
+    void begin_burn(Strand& strand);
+    void stop_burn(Strand& strand) noexcept;
+    void arm_slice(unsigned cpu);
+    Strand& swapper(unsigned cpu);
+
+    // failure.cpp: what goes wrong is thrown in init
+    Strand& seize_for_init();
+    Strand& fail(std::exception_ptr failure);
+    std::exception_ptr deadlock() const;
+
+    Domain& domain_;
+    const void* const thread_;  // I: stands for the owner
+    std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
+    SwitchHook hook_;
+    bool voluntary_ = false;
+    std::uint64_t max_steps_ = kUnlimited;
+    std::uint64_t max_spins_ = 10'000'000;  // ten virtual seconds
+    Counters counters_;
+
+    Nanoseconds now_ = 0;
+    EventQueue events_;
+    std::vector<VirtualCpu> cpus_;
+    RunQueue unbound_;
+    std::size_t ready_ = 0;          // strands in run queues
+    std::size_t interrupts_ = 0;     // in all CPUs' lists
+    std::map<std::uint64_t, std::unique_ptr<Strand>> strands_;  // by id; until they are joined
+    std::uint64_t next_id_ = 1;
+    Strand* executing_ = nullptr;  // null while nobody is adopted
+    Strand* previous_ = nullptr;   // executed before it
+    Strand* init_ = nullptr;
+    Strand* reaper_ = nullptr;       // whoever destroys the machine, meanwhile
+    Run init_runs_ = Run::no;  // init waits for nothing but that
+    Nanoseconds run_limit_ = kForever;
+    bool clock_stopped_ = false;
+    std::exception_ptr failure_;     // to be thrown in init at the next decision
+    std::uint64_t progress_ = 0;     // counts what is not polling
+    std::uint64_t progress_seen_ = 0;
+    std::uint64_t spins_ = 0;        // since progress_seen_
+};
+
+// May the task lose its CPU, or sleep?
+inline bool preemptible(const Strand& s) noexcept { return s.task->preempt_count == 0 && s.task->irqs_off == 0; }
+// Are interrupts masked on the CPU that the task holds?
+inline bool masked(const Strand& s) noexcept {
+    return s.task->irqs_off != 0 || preempt::in_hardirq(s.task->preempt_count);
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,343 @@
+// What a task asks of the machine: the interface of Substrate.
+#include <algorithm>
+
+#include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sched/simulated/factory.hpp"
+#include "bottomhalf/sched/simulated/substrate.hpp"
+#include "sanitizer.hpp"
+
+namespace bottomhalf {
+
+namespace {
+// An address that no other living thread has.
+const void* this_thread() noexcept {
+    thread_local char mark = 0;
+    return &mark;
+}
+
+// A wait that wake() does not end.
+struct Deaf {
+    explicit Deaf(Strand& s) noexcept : strand(s) { strand.wait.deaf = true; }
+    ~Deaf() { strand.wait.deaf = false; }
+    Strand& strand;
+};
+}  // namespace
+
+std::unique_ptr<Substrate> make_simulated_substrate(Domain& domain) {
+    return std::make_unique<SimulatedSubstrate>(domain);
+}
+
+SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
+    : domain_(domain), thread_(this_thread()), cpus_(domain.nr_cpus) {}
+
+SimulatedSubstrate::~SimulatedSubstrate() {
+    TsanIgnore ignore;
+    // On another thread the fibers cannot be entered: their frames stay as they are.
+    if (thread_ == this_thread()) unwind_all();
+    for (VirtualCpu& cpu : cpus_)
+        if (cpu.swapper != nullptr) delete cpu.swapper->task;
+}
+
+void SimulatedSubstrate::check_thread(const char* call) const {
+    if (thread_ == this_thread()) [[likely]] return;
+    throw WrongThread(std::string(call) + ": the simulated machine '" + domain_.name +
+                      "' belongs to the thread that booted it; call it from there, or boot another one here");
+}
+
+Strand& SimulatedSubstrate::enter(Task& self) {
+    check_thread(self.name);
+    auto* me = static_cast<Strand*>(self.substrate_data);
+    if (me == nullptr || me != executing_)
+        throw WrongThread(std::string("task ") + self.name + " of the simulated machine '" + domain_.name +
+                          "' was called for while task " +
+                          (executing_ != nullptr ? executing_->task->name : "(none)") +
+                          " executes; a task can wait, burn or yield for itself only");
+    // Init goes where it says it is.
+    const auto cpu = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
+    if (me->home != kCpuUnbound && cpu != me->cpu && cpu < cpus_.size() && preemptible(*me) && reaper_ == nullptr) {
+        leave_cpu(*me);
+        me->home = static_cast<int>(cpu);
+        make_ready(*me);
+        reschedule(*me);
+    }
+    return *me;
+}
+
+Strand& SimulatedSubstrate::new_strand(Task& task) {
+    auto strand = std::make_unique<Strand>();
+    Strand& s = *strand;
+    s.task = &task;
+    s.machine = this;
+    s.id = next_id_++;
+    s.current = &task;
+    s.home = task.bound_cpu;
+    s.cpu = task.bound_cpu == kCpuUnbound ? 0 : static_cast<unsigned>(task.bound_cpu);
+    strands_.emplace(s.id, std::move(strand));
+    task.substrate_data = &s;
+    return s;
+}
+
+void SimulatedSubstrate::start(Task& task) {
+    TsanIgnore ignore;
+    check_thread("start");
+    Strand& strand = new_strand(task);
+    if (task.entry == &SimulatedSubstrate::swapper_main) {
+        strand.swapper = strand.wait.deaf = true;
+        strand.state = Strand::State::blocked;
+        return;
+    }
+    ++counters_.started;
+    ++progress_;
+    make_ready(strand);
+}
+
+void SimulatedSubstrate::adopt(Task& task) {
+    TsanIgnore ignore;
+    check_thread("call");
+    Strand& strand = new_strand(task);
+    strand.fiber = new Fiber;
+    strand.home = 0;
+    task.cpu.store(0);
+    if (cpus_[0].holder != nullptr) displace(*cpus_[0].holder, false);
+    give_cpu(strand, 0);
+    strand.state = Strand::State::executing;
+    init_ = executing_ = &strand;
+}
+
+void SimulatedSubstrate::release(Task& task) {
+    TsanIgnore ignore;
+    auto* strand = static_cast<Strand*>(task.substrate_data);
+    if (strand == nullptr) return;
+    task.substrate_data = nullptr;
+    events_.remove(strand->alarm);
+    if (strand->state == Strand::State::ready) {
+        queue_of(*strand).remove(*strand);
+        --ready_;
+    }
+    leave_cpu(*strand);
+    if (executing_ == strand) executing_ = nullptr;
+    if (init_ == strand) init_ = nullptr;
+    delete strand->fiber;
+    strands_.erase(strand->id);
+}
+
+void SimulatedSubstrate::wait_for_end(Strand& me, Strand& other) {
+    struct Joining {
+        Strand &me, &other;
+        const char* before;
+        ~Joining() {
+            other.joiner = nullptr;
+            me.task->wait_kind.store(before, std::memory_order_relaxed);
+        }
+    } joining{me, other, me.task->wait_kind.exchange("join", std::memory_order_relaxed)};
+    Deaf deaf(me);
+    while (other.state != Strand::State::ended) {
+        other.joiner = &me;
+        leave_cpu(me);
+        me.state = Strand::State::blocked;
+        reschedule(me);
+    }
+}
+
+void SimulatedSubstrate::join(Task& task) {
+    TsanIgnore ignore;
+    check_thread("join");
+    auto* other = static_cast<Strand*>(task.substrate_data);
+    if (other == nullptr) return;
+    if (other->state != Strand::State::ended) {
+        if (reaper_ != nullptr) throw MachineExit{};
+        if (executing_ == nullptr) {
+            TsanHeed heed;
+            domain_.self();
+        }
+        if (other == executing_) throw DeadlockError(std::string("join: task ") + task.name + " would wait for itself");
+        wait_for_end(enter(*executing_->task), *other);
+    }
+    other->end_seen.load(std::memory_order_acquire);
+    task.substrate_data = nullptr;
+    strands_.erase(other->id);
+}
+
+Wake SimulatedSubstrate::block(Task& self, Nanoseconds deadline) {
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (self.exiting.load(std::memory_order_relaxed)) {
+        if (me.exit_told && reaper_ != nullptr && std::uncaught_exceptions() == 0) throw MachineExit{};
+        // A task that waits again and again instead of leaving lets the others get on with the halt.
+        if (me.exit_told && reaper_ == nullptr) pause(me);
+        me.exit_told = true;
+        return Wake::exit;
+    }
+    me.exit_told = false;
+    if (self.permit.exchange(0) != 0) return Wake::woken;
+    me.wait.timed_out = me.wait.interrupted = false;
+    me.wait.interruptible = self.interrupter != nullptr;
+    me.wait.deadline = deadline == kForever ? kForever : std::max(deadline, now_);
+    if (preemptible(me)) {
+        leave_cpu(me);
+        me.state = Strand::State::blocked;
+    } else {
+        me.state = Strand::State::spinning;
+    }
+    if (me.wait.deadline != kForever) me.alarm = events_.add(me.wait.deadline, Turn::deadline, {&me});
+    reschedule(me);
+    events_.remove(me.alarm);
+    me.wait.interruptible = false;
+    ++progress_;
+    if (self.exiting.load(std::memory_order_relaxed)) {
+        me.exit_told = true;
+        return Wake::exit;
+    }
+    if (self.permit.exchange(0) != 0) return Wake::woken;
+    if (me.wait.interrupted) return Wake::interrupted;
+    return me.wait.timed_out ? Wake::timeout : Wake::woken;
+}
+
+void SimulatedSubstrate::wake(Task& task) noexcept {
+    TsanIgnore ignore;
+    task.permit.store(1);
+    auto* strand = static_cast<Strand*>(task.substrate_data);
+    if (strand == nullptr || strand->wait.deaf) return;
+    if (strand->state == Strand::State::blocked)
+        make_ready(*strand);
+    else if (strand->state == Strand::State::spinning)
+        make_dispatched(*strand);
+}
+
+// Time passes; whoever waits for the CPU may have it meanwhile.
+void SimulatedSubstrate::pause(Strand& me) {
+    if (!preemptible(me) || best_waiting(me.cpu) == nullptr) return burn_for(me, kRelaxCost);
+    Deaf deaf(me);
+    leave_cpu(me);
+    me.state = Strand::State::blocked;
+    me.alarm = events_.add(now_ + kRelaxCost, Turn::deadline, {&me});
+    reschedule(me);
+}
+
+void SimulatedSubstrate::count_spin(const Strand& me) {
+    if (progress_ != progress_seen_) {
+        progress_seen_ = progress_;
+        spins_ = 0;
+    }
+    if (++spins_ <= max_spins_) return;
+    spins_ = 0;
+    throw BudgetExceeded("livelock: " + describe_task(*me.task) + " polls: " + std::to_string(max_spins_) +
+                         " turns of cpu_relax() or cond_resched() in a row, and nothing else happened meanwhile (at " +
+                         std::to_string(now_) + " ns); what it waits for must be done by a task that can run");
+}
+
+void SimulatedSubstrate::relax(Task& self) {
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (reaper_ != nullptr) throw MachineExit{};
+    count_spin(me);
+    pause(me);
+}
+
+void SimulatedSubstrate::yield(Task& self) {
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (reaper_ != nullptr) throw MachineExit{};
+    count_spin(me);
+    const Strand* waiting = best_waiting(me.cpu);
+    if (preemptible(me) && waiting != nullptr && waiting->task->nice <= self.nice) {
+        leave_cpu(me);
+        make_ready(me);
+    } else {
+        make_dispatched(me);
+    }
+    reschedule(me);
+}
+
+void SimulatedSubstrate::burn(Task& self, Nanoseconds duration) {
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (duration <= 0 || reaper_ != nullptr) return;
+    ++progress_;
+    burn_for(me, duration);
+}
+
+void SimulatedSubstrate::burn_for(Strand& me, Nanoseconds duration) {
+    me.wait.burn_left = duration;
+    while (me.wait.burn_left > 0) {
+        begin_burn(me);
+        reschedule(me);
+    }
+}
+
+void SimulatedSubstrate::preemption_point(Task& self) {
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (reaper_ != nullptr) return;
+    const bool due = interrupts_ != 0 || events_.next() <= now_;
+    Strand* waiting = best_waiting(me.cpu);
+    if (preemptible(me) && may_preempt(Schedule::Preemption::point, me, waiting)) {
+        if (waiting != nullptr)
+            displace(me, false);
+        else
+            make_dispatched(me);
+    } else if (due) {
+        // Goes on first when the interrupts are served.
+        me.since = {};
+        me.state = Strand::State::dispatched;
+    } else {
+        return;
+    }
+    reschedule(me);
+}
+
+void SimulatedSubstrate::set_clock_event(unsigned cpu, Nanoseconds when) noexcept {
+    TsanIgnore ignore;
+    SimKey& clock = cpus_[cpu].clock;
+    events_.remove(clock);
+    if (clock_stopped_ || when == kForever) return;
+    clock = events_.add(std::max(when, now_), Turn::clock_event, {nullptr, cpu});
+}
+
+void SimulatedSubstrate::stop_clock() {
+    TsanIgnore ignore;
+    check_thread("stop_clock");
+    clock_stopped_ = true;
+    for (VirtualCpu& cpu : cpus_) {
+        events_.remove(cpu.clock);
+        interrupts_ -= std::erase_if(cpu.interrupts, [](const Interrupt& i) { return i.fn == nullptr; });
+    }
+}
+
+void SimulatedSubstrate::at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, unsigned, void*), void* arg) {
+    TsanIgnore ignore;
+    check_thread("at");
+    events_.add(std::max(when, now_), Turn::hard_irq, {nullptr, cpu, fn, arg});
+}
+
+bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
+    check_thread(call);
+    Task& self = domain_.self();
+    TsanIgnore ignore;
+    Strand& me = enter(self);
+    if (&me != init_)
+        throw Unsupported(std::string(call) + ": only the thread that booted the machine can run it, not " +
+                          describe_task(self));
+    might_sleep(self, call);
+    struct Running {
+        Run& runs;
+        ~Running() { runs = Run::no; }
+    } running{init_runs_ = kind};
+    run_limit_ = limit;
+    Deaf deaf(me);
+    me.wait.timed_out = false;
+    leave_cpu(me);
+    me.state = Strand::State::blocked;
+    reschedule(me);
+    return !me.wait.timed_out;
+}
+
+void SimulatedSubstrate::run_until(Nanoseconds when) {
+    if (when >= now_) run(Run::until_instant, when, "run_until");
+}
+
+bool SimulatedSubstrate::run_until_idle(Nanoseconds limit) {
+    return run(Run::until_idle, std::max(limit, now_), "run_until_idle");
+}
+
+}  // namespace bottomhalf

@@ -1,0 +1,55 @@
+// What the simulator tells ThreadSanitizer.
+//
+// Fibers are switched without implied synchronisation, so that races of the simulated program are found although one
+// fiber runs at a time. The simulator's own books are safe for that very reason and are not looked at.
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__)
+#define BH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BH_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define BH_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BH_TSAN 1
+#endif
+#endif
+
+#ifdef BH_TSAN
+extern "C" {
+void AnnotateIgnoreReadsAndWritesBegin(const char* file, int line);
+void AnnotateIgnoreReadsAndWritesEnd(const char* file, int line);
+}
+#endif
+
+namespace bottomhalf {
+
+#ifdef BH_TSAN
+inline void tsan_ignore() noexcept { AnnotateIgnoreReadsAndWritesBegin(__FILE__, __LINE__); }
+inline void tsan_heed() noexcept { AnnotateIgnoreReadsAndWritesEnd(__FILE__, __LINE__); }
+#else
+inline void tsan_ignore() noexcept {}
+inline void tsan_heed() noexcept {}
+#endif
+
+// In the simulator.
+struct TsanIgnore {
+    TsanIgnore() noexcept { tsan_ignore(); }
+    ~TsanIgnore() { tsan_heed(); }
+    TsanIgnore(const TsanIgnore&) = delete;
+    TsanIgnore& operator=(const TsanIgnore&) = delete;
+};
+
+// In a function of the simulated program that the simulator calls.
+struct TsanHeed {
+    TsanHeed() noexcept { tsan_heed(); }
+    ~TsanHeed() { tsan_ignore(); }
+    TsanHeed(const TsanHeed&) = delete;
+    TsanHeed& operator=(const TsanHeed&) = delete;
+};
+
+}  // namespace bottomhalf

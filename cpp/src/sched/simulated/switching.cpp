@@ -1,0 +1,181 @@
+// How the thread gets from one strand's stack to the next.
+#include <algorithm>
+#include <utility>
+
+#include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sched/simulated/substrate.hpp"
+#include "sanitizer.hpp"
+
+namespace bottomhalf {
+
+// The strand has said what it waits for. Returns when it is its turn.
+void SimulatedSubstrate::reschedule(Strand& me) {
+    if (reaper_ != nullptr) throw MachineExit{};
+    for (;;) {
+        Strand& next = choose_next();
+        if (&next != &me) {
+            prepare_switch(me, next);
+            Fiber::switch_to(*me.fiber, *next.fiber);
+            arrived(me);
+        }
+        if (settled(me)) return;
+    }
+}
+
+void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
+    ++counters_.switches;
+    from.current = current_task();
+    previous_ = &from;
+    executing_ = &to;
+    if (hook_.before == nullptr) return;
+    TsanHeed heed;
+    hook_.before(hook_.arg, *from.task, *to.task);
+}
+
+void SimulatedSubstrate::arrived(Strand& me) {
+    set_current_task(me.current);
+    if (hook_.after == nullptr) return;
+    TsanHeed heed;
+    hook_.after(hook_.arg, *previous_->task, *me.task);
+}
+
+// Was the strand resumed to go on? No: it did what it was resumed for, and waits as before.
+bool SimulatedSubstrate::settled(Strand& me) {
+    if (reaper_ != nullptr) return true;
+    if (me.failure != nullptr) {
+        me.state = Strand::State::executing;
+        std::rethrow_exception(std::exchange(me.failure, nullptr));
+    }
+    if (me.irq) {
+        me.irq = false;
+        run_interrupts(me);
+        return false;
+    }
+    if (me.poll) {
+        me.poll = false;
+        poll_interrupter(me);
+        return false;
+    }
+    me.state = Strand::State::executing;
+    return true;
+}
+
+// On top of whatever the strand does: what it waited for is set aside, and time that passes here comes on top.
+void SimulatedSubstrate::run_interrupts(Strand& me) {
+    if (me.state == Strand::State::burning) stop_burn(me);
+    events_.remove(me.alarm);
+    const Strand::State state = me.state;
+    const SimKey since = me.since;
+    const Strand::Wait wait = std::exchange(me.wait, {});
+    me.wait.deaf = me.swapper;
+    me.state = Strand::State::executing;
+    VirtualCpu& cpu = cpus_[me.cpu];
+    while (!cpu.interrupts.empty() && !masked(me)) {
+        const Interrupt interrupt = cpu.interrupts.front();
+        cpu.interrupts.erase(cpu.interrupts.begin());
+        --interrupts_;
+        ++counters_.interrupts;
+        ++progress_;
+        TsanHeed heed;
+        try {
+            if (interrupt.fn != nullptr)
+                interrupt.fn(domain_, me.cpu, interrupt.arg);
+            else if (domain_.hooks.clock_event != nullptr)
+                domain_.hooks.clock_event(domain_, me.cpu);
+        } catch (const MachineExit&) {
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+    }
+    me.state = state;
+    me.since = since;
+    me.wait = wait;
+    if (me.swapper) {
+        leave_cpu(me);
+        me.state = Strand::State::blocked;
+    } else if (state == Strand::State::burning) {
+        begin_burn(me);
+    } else if (state == Strand::State::spinning) {
+        if (me.task->permit.load() != 0)
+            make_dispatched(me);
+        else if (wait.deadline != kForever)
+            me.alarm = events_.add(std::max(wait.deadline, now_), Turn::deadline, {&me});
+    }
+}
+
+void SimulatedSubstrate::poll_interrupter(Strand& me) {
+    me.state = Strand::State::executing;
+    const Strand::Wait wait = me.wait;
+    bool pending;
+    {
+        TsanHeed heed;
+        pending = me.task->interrupter->pending();
+    }
+    me.wait = wait;
+    me.state = Strand::State::blocked;
+    if (!pending && me.task->permit.load() == 0) return;
+    me.wait.interrupted = pending;
+    make_ready(me);
+}
+
+Fiber* SimulatedSubstrate::strand_main(void* arg) {
+    Strand& me = *static_cast<Strand*>(arg);
+    SimulatedSubstrate& machine = *me.machine;
+    Task& task = *me.task;
+    std::exception_ptr failure;
+    try {
+        {
+            TsanIgnore ignore;
+            machine.arrived(me);
+            if (!machine.settled(me)) machine.reschedule(me);
+        }
+        if (machine.reaper_ == nullptr) task.entry(task, task.entry_arg);
+    } catch (const MachineExit&) {
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (task.gate_cleanup != nullptr) task.gate_cleanup(task);
+    TsanIgnore ignore;
+    if (failure != nullptr && machine.failure_ == nullptr) machine.failure_ = std::move(failure);
+    return machine.finish(me);
+}
+
+Fiber* SimulatedSubstrate::finish(Strand& me) {
+    leave_cpu(me);
+    me.state = Strand::State::ended;
+    me.task->state.store(TaskState::dead);
+    me.end_seen.store(true, std::memory_order_release);
+    ++progress_;
+    if (me.joiner != nullptr && me.joiner->state == Strand::State::blocked) make_ready(*me.joiner);
+    // Before the choice: a task that starts next may have this very fiber.
+    Fiber::release(*std::exchange(me.fiber, nullptr));
+    Strand& next = reaper_ != nullptr ? *reaper_ : choose_next();
+    prepare_switch(me, next);
+    return next.fiber;
+}
+
+// Marks the tasks that run interrupts on idle CPUs; they do that in settled() and never come here.
+void SimulatedSubstrate::swapper_main(Task&, void*) {}
+
+// Every wait returns Wake::exit, or raises MachineExit, until the frames are gone.
+void SimulatedSubstrate::unwind_all() noexcept {
+    Task stand_in;
+    stand_in.domain.store(&domain_);
+    stand_in.adopted = true;
+    Strand reaper;
+    Fiber native;
+    reaper.task = &stand_in;
+    reaper.fiber = &native;
+    reaper_ = &reaper;
+    set_current_task(current_task());
+    for (auto& [id, strand] : strands_) {
+        if (strand->fiber == nullptr || strand.get() == init_) continue;
+        strand->task->exiting.store(true);
+        prepare_switch(reaper, *strand);
+        Fiber::switch_to(native, *strand->fiber);
+        arrived(reaper);
+    }
+    if (init_ != nullptr) delete init_->fiber;
+}
+
+}  // namespace bottomhalf
