@@ -10,6 +10,12 @@ Strand& SimulatedSubstrate::fail(std::exception_ptr failure) {
     return init;
 }
 
+// An exception that nobody else would see; the first of them is thrown.
+void SimulatedSubstrate::report(std::exception_ptr failure) {
+    if (failure_ == nullptr) failure_ = std::move(failure);
+    failure_seen_.store(true, std::memory_order_release);
+}
+
 // Takes init out of whatever it waits for, onto its CPU. RETURNS: init.
 Strand& SimulatedSubstrate::seize_for_init() {
     Strand* init = init_;

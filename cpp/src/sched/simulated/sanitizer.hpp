@@ -21,16 +21,16 @@
 
 #ifdef BH_TSAN
 extern "C" {
-void AnnotateIgnoreReadsAndWritesBegin(const char* file, int line);
-void AnnotateIgnoreReadsAndWritesEnd(const char* file, int line);
+void __tsan_ignore_thread_begin(void);
+void __tsan_ignore_thread_end(void);
 }
 #endif
 
 namespace bottomhalf {
 
 #ifdef BH_TSAN
-inline void tsan_ignore() noexcept { AnnotateIgnoreReadsAndWritesBegin(__FILE__, __LINE__); }
-inline void tsan_heed() noexcept { AnnotateIgnoreReadsAndWritesEnd(__FILE__, __LINE__); }
+inline void tsan_ignore() noexcept { __tsan_ignore_thread_begin(); }
+inline void tsan_heed() noexcept { __tsan_ignore_thread_end(); }
 #else
 inline void tsan_ignore() noexcept {}
 inline void tsan_heed() noexcept {}

@@ -28,15 +28,18 @@ void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
     previous_ = &from;
     executing_ = &to;
     if (hook_.before == nullptr) return;
+    const SwitchHook hook = hook_;
     TsanHeed heed;
-    hook_.before(hook_.arg, *from.task, *to.task);
+    hook.before(hook.arg, *from.task, *to.task);
 }
 
 void SimulatedSubstrate::arrived(Strand& me) {
     set_current_task(me.current);
     if (hook_.after == nullptr) return;
+    const SwitchHook hook = hook_;
+    Task &from = *previous_->task, &to = *me.task;
     TsanHeed heed;
-    hook_.after(hook_.arg, *previous_->task, *me.task);
+    hook.after(hook.arg, from, to);
 }
 
 // Was the strand resumed to go on? No: it did what it was resumed for, and waits as before.
@@ -44,6 +47,7 @@ bool SimulatedSubstrate::settled(Strand& me) {
     if (reaper_ != nullptr) return true;
     if (me.failure != nullptr) {
         me.state = Strand::State::executing;
+        failure_seen_.load(std::memory_order_acquire);
         std::rethrow_exception(std::exchange(me.failure, nullptr));
     }
     if (me.irq) {
@@ -84,7 +88,7 @@ void SimulatedSubstrate::run_interrupts(Strand& me) {
                 domain_.hooks.clock_event(domain_, me.cpu);
         } catch (const MachineExit&) {
         } catch (...) {
-            failure_ = std::current_exception();
+            report(std::current_exception());
         }
     }
     me.state = state;
@@ -136,7 +140,7 @@ Fiber* SimulatedSubstrate::strand_main(void* arg) {
     }
     if (task.gate_cleanup != nullptr) task.gate_cleanup(task);
     TsanIgnore ignore;
-    if (failure != nullptr && machine.failure_ == nullptr) machine.failure_ = std::move(failure);
+    if (failure != nullptr) machine.report(std::move(failure));
     return machine.finish(me);
 }
 
@@ -169,11 +173,13 @@ void SimulatedSubstrate::unwind_all() noexcept {
     reaper_ = &reaper;
     set_current_task(current_task());
     for (auto& [id, strand] : strands_) {
+        strand->end_seen.load(std::memory_order_acquire);
         if (strand->fiber == nullptr || strand.get() == init_) continue;
         strand->task->exiting.store(true);
         prepare_switch(reaper, *strand);
         Fiber::switch_to(native, *strand->fiber);
         arrived(reaper);
+        strand->end_seen.load(std::memory_order_acquire);
     }
     if (init_ != nullptr) delete init_->fiber;
 }

@@ -237,9 +237,10 @@ TEST_F(Operations, DestructionUnwindsWhatWaits) {
         Atomic<int>& count;
         ~Frame() { count.fetch_add(1); }
     };
+    Atomic<Task*> poller{nullptr};
     spawn("joiner", [&](Task&) {
         Frame frame{unwound};
-        domain->join_task(*unjoined.back());
+        domain->join_task(*poller.load());
     });
     spawn("sleeper", [&](Task& self) {
         Frame frame{unwound};
@@ -260,10 +261,10 @@ TEST_F(Operations, DestructionUnwindsWhatWaits) {
         std::string leak(100, 'x');
         sleep(self, kSecond);
     }, 1);
-    spawn("poller", [&](Task& self) {
+    poller.store(&spawn("poller", [&](Task& self) {
         Frame frame{unwound};
         for (;;) machine().relax(self);
-    });
+    }));
     sleep(init(), ms);
     spawn("never started", [](Task&) { ADD_FAILURE(); });
     halt();
@@ -279,32 +280,31 @@ TEST_F(Operations, ATaskWaitsForItselfOnly) {
 }
 
 struct Hooked {
-    Task *from = nullptr, *to = nullptr;
-    int balance = 0, switches = 0;
+    Atomic<Task*> from{nullptr}, to{nullptr};
+    Atomic<int> balance{0}, switches{0};
 };
 
 TEST_F(Operations, TheSwitchHookSeesBothSides) {
     static Hooked seen;
-    seen = {};
     machine().set_switch_hook({[](void* arg, Task& from, Task& to) {
                                    auto& h = *static_cast<Hooked*>(arg);
-                                   h.from = &from;
-                                   h.to = &to;
-                                   ++h.balance;
-                                   ++h.switches;
+                                   h.from.store(&from);
+                                   h.to.store(&to);
+                                   h.balance.fetch_add(1);
+                                   h.switches.fetch_add(1);
                                },
                                [](void* arg, Task& from, Task& to) {
                                    auto& h = *static_cast<Hooked*>(arg);
-                                   --h.balance;
-                                   EXPECT_EQ(h.from, &from);
-                                   EXPECT_EQ(h.to, &to);
+                                   h.balance.fetch_sub(1);
+                                   EXPECT_EQ(h.from.load(), &from);
+                                   EXPECT_EQ(h.to.load(), &to);
                                    EXPECT_EQ(current_task(), &to);
                                },
                                &seen});
     spawn("a", [&](Task& self) { sleep(self, ms); }, 0);
     join_all();
-    EXPECT_EQ(seen.balance, 0);
-    EXPECT_EQ(static_cast<std::uint64_t>(seen.switches), machine().counters().switches);
+    EXPECT_EQ(seen.balance.load(), 0);
+    EXPECT_EQ(static_cast<std::uint64_t>(seen.switches.load()), machine().counters().switches);
     machine().set_switch_hook({});
 }
 

@@ -148,6 +148,7 @@ private:
     Strand& swapper(unsigned cpu);
 
     // failure.cpp: what goes wrong is thrown in init
+    void report(std::exception_ptr failure);
     Strand& seize_for_init();
     Strand& fail(std::exception_ptr failure);
     std::exception_ptr deadlock() const;
@@ -177,6 +178,7 @@ private:
     Nanoseconds run_limit_ = kForever;
     bool clock_stopped_ = false;
     std::exception_ptr failure_;     // to be thrown in init at the next decision
+    Atomic<bool> failure_seen_{false};  // what led to it happens before it is caught: for ThreadSanitizer
     std::uint64_t progress_ = 0;     // counts what is not polling
     std::uint64_t progress_seen_ = 0;
     std::uint64_t spins_ = 0;        // since progress_seen_
