@@ -199,7 +199,8 @@ int main(int argc, char** argv) {
         std::printf(json ? "%s{\"name\": \"%s\"" : "%s%-12s", json && i != 0 ? ", " : "", r.name.c_str());
         for (std::size_t op = 0; op < kOperations; ++op) {
             const double ns = median(r.ns[op]), ratio = ns / median(results[0].ns[op]);
-            std::printf(json ? ", \"%s_ns\": %.2f, \"%s_ratio\": %.3f" : "  %s %8.1f ns", kNames[op], ns, kNames[op], ratio);
+            std::printf(json ? ", \"%s_ns\": %.2f, \"%s_ratio\": %.3f" : "  %s %8.1f ns", kNames[op], ns, kNames[op],
+                        ratio);
             if (!json && i != 0) std::printf(" (%5.1fx)", ratio);
         }
         std::printf(json ? "}" : "\n");

@@ -1,4 +1,4 @@
-// A timer base and the process-wide table that finds it from a timer: timer_delete(Timer&) knows neither machine nor CPU.
+// A timer base, and the process-wide table that finds it from a timer: timer_delete() knows neither machine nor CPU.
 //
 // Rules of fields: I: set when the base is made; L: under lock.
 #pragma once
@@ -30,15 +30,17 @@ struct alignas(64) TimerSubsystem::Base {
     const Timer* running = nullptr;   // L: whose callback runs
     Task* runner = nullptr;           // L: and in which task
     TimerWheel wheel;                 // L
-    // L: what was taken from the wheel and has not run yet. Here rather than on a stack: whoever stops can reach it, and
-    // what one softirq had to leave, the next finds.
+    // L: what was taken from the wheel and has not run yet. Not on a stack: whoever stops can reach it, and what one
+    // softirq had to leave, the next finds.
     std::array<WheelNode*, TimerWheel::kLevels> due{};
     unsigned due_next = 0, due_end = 0;  // L
     WaitQueue waiters;
 };
 
 // The bucket lives in the flags' upper bits and changes under the base's lock, while others look at the lower bits.
-inline std::uint32_t timer_flags(const Timer& timer) noexcept { return __atomic_load_n(&timer.flags, __ATOMIC_RELAXED); }
+inline std::uint32_t timer_flags(const Timer& timer) noexcept {
+    return __atomic_load_n(&timer.flags, __ATOMIC_RELAXED);
+}
 inline unsigned timer_bucket(const Timer& timer) noexcept { return timer_flags(timer) >> 22; }
 inline void set_timer_bucket(Timer& timer, unsigned bucket) noexcept {
     __atomic_store_n(&timer.flags, (timer_flags(timer) & 0x3fffff) | bucket << 22, __ATOMIC_RELAXED);

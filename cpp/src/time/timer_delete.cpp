@@ -9,8 +9,8 @@ using Base = TimerSubsystem::Base;
 
 enum class Shutdown : bool { no, yes };
 
-// Runs fn(base) with the timer's base locked, and returns its slot. For a timer that is bound to none fn is not called and
-// 0 is returned; with Shutdown::yes its function is cleared then, as fn is to do otherwise.
+// Runs fn(base) with the timer's base locked, and returns its slot. For a timer that is bound to none fn is not called
+// and 0 is returned; with Shutdown::yes its function is cleared then, as fn is to do otherwise.
 template <class F>
 std::uint32_t with_base(Timer& timer, Shutdown shutdown, F&& fn) {
     for (;;) {

@@ -57,8 +57,8 @@ void TimerSubsystem::run_base(Base& base, Task& self, GatePass& pass) {
             if (base.due_end == 0) break;
             continue;
         }
-        // What the callback needs is got without the base's lock, and while the timer is still pending: it takes long to
-        // get, and whoever has it may be about to delete this very timer. Interrupts go off before a gate is passed.
+        // What the callback needs is got without the base's lock, and while the timer is still pending: it takes long,
+        // and whoever has it may be about to delete this very timer. Interrupts go off before a gate is passed.
         const Timer& timer = *timer_of(base.due[base.due_next]);
         Gate* const gate = gate_of(timer.function);
         const bool irqsafe = (timer_flags(timer) & kTimerIrqsafe) != 0;

@@ -13,8 +13,8 @@ constexpr std::uint64_t bit_of(unsigned bucket) noexcept { return std::uint64_t{
 }  // namespace
 
 unsigned TimerWheel::level_of(Jiffies delta) const noexcept {
-    // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the level,
-    // or the one before it.
+    // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the
+    // level, or the one before it.
     unsigned level = (static_cast<unsigned>(std::bit_width(delta | (kBuckets - 1))) - 4) / kShift;
     if (level >= levels_ - 1) return levels_ - 1;
     return delta >= start_of(level + 1) ? level + 1 : level;
@@ -34,7 +34,7 @@ unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
 }
 
 bool TimerWheel::settled(Jiffies expires) const noexcept {
-    // The clock is somewhere from clk_ to next_: the level counts, and the rest of the bucket follows from expires alone.
+    // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
     if (next_ == kNever || !time_after(expires, next_)) return false;
     const Jiffies longest = expires - clk_;
     return longest < start_of(levels_) && level_of(longest) == level_of(expires - next_);

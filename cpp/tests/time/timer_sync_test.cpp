@@ -158,6 +158,8 @@ TEST(TimerSync, CallbacksBehindAGate) {
     EXPECT_EQ(g_gate.drops, 1);
 }
 
+std::atomic<unsigned> g_all_at_once_runs{0};
+
 // Tasks arm, move, delete and wait for the same timers on two CPUs while they fire and re-arm themselves.
 TEST(TimerSync, EverythingAtOnce) {
     struct Item {
@@ -173,6 +175,7 @@ TEST(TimerSync, EverythingAtOnce) {
     static TimerSubsystem* timers;
     static Domain* domain;
     timers = &shared.m.timers;
+    g_all_at_once_runs = 0;
     domain = &shared.m.domain;
     for (Item& item : shared.items)
         timer_setup(
@@ -180,6 +183,7 @@ TEST(TimerSync, EverythingAtOnce) {
             [](Timer* t) {
                 Item* self = container_of(t, &Item::timer);
                 EXPECT_EQ(self->inside++, 0) << "beside itself";
+                ++g_all_at_once_runs;
                 if (++self->runs % 2 == 0) timers->mod(*t, domain->jiffies() + 1);
                 --self->inside;
             },
@@ -189,7 +193,8 @@ TEST(TimerSync, EverythingAtOnce) {
     auto hammer = [](Task& self, void* arg) {
         Shared& s = *static_cast<Shared*>(arg);
         unsigned x = s.seed++ * 2654435761u;
-        for (int i = 0; i < 3000; ++i) {
+        // Long enough for the ticks to come into it.
+        for (int i = 0; i < 3000 || g_all_at_once_runs < 50; ++i) {
             x = x * 1664525u + 1013904223u;
             Item& item = s.items[x >> 10 & 7];
             self.cpu.store(static_cast<int>(x >> 9 & 1));
@@ -222,14 +227,11 @@ TEST(TimerSync, EverythingAtOnce) {
     std::vector<Task*> tasks;
     for (int i = 0; i < 3; ++i) tasks.push_back(&domain->spawn("hammer", hammer, &shared, kCpuUnbound, 0));
     for (Task* task : tasks) domain->join_task(*task);
-    unsigned runs = 0;
     for (Item& item : shared.items) {
         timer_shutdown_sync(item.timer, domain->self());
         EXPECT_EQ(item.inside, 0);
         EXPECT_FALSE(timer_pending(item.timer));
-        runs += item.runs;
     }
-    EXPECT_GT(runs, 0u);
     EXPECT_EQ(timers->armed(), 0u);
 }
 

@@ -3,10 +3,10 @@
 // A CPU has three bases: pinned, global and deferrable, served in this order. A timer is detached before its callback
 // runs, so the callback may re-arm or free it; it never runs beside itself.
 //
-// Which base: a pinned or deferrable timer goes to the base of that kind, any other to the global one, of the CPU that the
-// arming task is on; one whose callback runs stays where it runs. On the host nothing ticks: each CPU's clock event is set
-// for the earliest tick of its bases. Deferrable timers do not wake an idle CPU on their own account: they are served when
-// its timer softirq runs anyway, and one second after they are due at the latest.
+// Which base: a pinned or deferrable timer goes to the base of that kind, any other to the global one, of the CPU that
+// the arming task is on; one whose callback runs stays where it runs. On the host nothing ticks: each CPU's clock event
+// is set for the earliest tick of its bases. Deferrable timers do not wake an idle CPU on their own account: they are
+// served when its timer softirq runs anyway, and one second after they are due at the latest.
 // Rules of fields: I: set before the first arming; B: under the lock of the timer's base, the one it was armed on last;
 // A: atomic.
 #pragma once
@@ -47,11 +47,11 @@ inline bool timer_pending(const Timer& timer) noexcept { return timer.node.pendi
 bool timer_delete(Timer& timer);
 // Linux: try_to_del_timer_sync. -1 while the callback runs, else 0 or 1. CONTEXT: any.
 int try_to_del_timer(Timer& timer);
-// Linux: timer_delete_sync. Also waits for a running callback, and takes away what that callback arms; sleeps where sleeping
-// is allowed, spins elsewhere. True when it was pending. Throws DeadlockError from its own callback and
-// MisuseError("delete-sync-in-hardirq") in a hard interrupt unless the timer is irqsafe, both with nothing done; TimedOut
-// and Interrupted leave the timer deleted and its callback running. CONTEXT: any but a hard interrupt; the caller holds
-// nothing that the callback takes.
+// Linux: timer_delete_sync. Also waits for a running callback, and takes away what that callback arms; sleeps where
+// sleeping is allowed, spins elsewhere. True when it was pending. Throws DeadlockError from its own callback and
+// MisuseError("delete-sync-in-hardirq") in a hard interrupt unless the timer is irqsafe, both with nothing done;
+// TimedOut and Interrupted leave the timer deleted and its callback running. CONTEXT: any but a hard interrupt; the
+// caller holds nothing that the callback takes.
 bool timer_delete_sync(Timer& timer, Task& self, Nanoseconds deadline = kForever);
 // Linux: timer_shutdown, timer_shutdown_sync. As above, and later arming does nothing until the timer is set up again.
 bool timer_shutdown(Timer& timer);
@@ -66,15 +66,17 @@ public:
     void stop() noexcept;
 
     // Linux: mod_timer. Arms the timer for a jiffy, from whatever state. True when it was pending, also when nothing
-    // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument when
-    // the timer is pending or running on another machine. CONTEXT: any.
+    // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument
+    // when the timer is pending or running on another machine. CONTEXT: any.
     bool mod(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::mod); }
     // Linux: mod_timer_pending. Only re-arms a pending timer; false when it was idle, and still is.
     bool mod_pending(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::pending_only); }
-    // Linux: timer_reduce. Arms an idle timer; moves a pending one only if that makes it earlier. True when it was pending.
+    // Linux: timer_reduce. Arms an idle timer; moves a pending one only to an earlier expiry. True when it was pending.
     bool reduce(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::reduce); }
     // Linux: add_timer_on. On that CPU's pinned base, this once. Linux ignores a pending timer; here it moves.
-    bool add_on(Timer& timer, Jiffies expires, unsigned cpu) { return arm(timer, expires, static_cast<int>(cpu), Mode::mod); }
+    bool add_on(Timer& timer, Jiffies expires, unsigned cpu) {
+        return arm(timer, expires, static_cast<int>(cpu), Mode::mod);
+    }
 
     // How many timers are armed. A hint.
     std::size_t armed() const;

@@ -1,9 +1,9 @@
 // TimerWheel: the hierarchical timer wheel of Linux (kernel/time/timer.c), without cascading: a timer never moves to a
 // finer level, so it is late by at most one granule of its level, an eighth of its delay.
 //
-// 64 buckets a level; level L has a granularity of 8^L jiffies. A timer with expires = E in level L fires when the clock
-// reaches ((E >> 3L) + 1) << 3L: never early.
-// Thread safety: none; the base that owns a wheel locks it. Only whether a node is pending may be asked without the lock.
+// 64 buckets a level; level L has a granularity of 8^L jiffies. A timer with expires = E in level L fires when the
+// clock reaches ((E >> 3L) + 1) << 3L: never early.
+// Thread safety: none; the base that owns a wheel locks it. Only whether a node is pending may be asked without.
 // Invariants: a bucket's bit is set exactly while it holds a timer; clk() never passes the expiry of a pending bucket;
 // next_expiry() is exact.
 #pragma once
@@ -53,12 +53,12 @@ public:
     void dequeue(WheelNode& node, unsigned bucket) noexcept;
     // Nothing was missed up to now: the clock may jump there, so that new timers get the finest level they can.
     void forward(Jiffies now) noexcept;
-    // True: forward() to whatever instant before the next expiry would not change the bucket of this expiry, so that the
-    // caller can do without reading the clock.
+    // True: forward() to whatever instant before the next expiry would not change the bucket of this expiry, so that
+    // the caller can do without reading the clock.
     bool settled(Jiffies expires) const noexcept;
-    // Takes the lists of the next pending tick, if it is not after now, into the caller's array: highest level first, last
-    // armed first in each. Their nodes stay pending; each leaves by dequeue() or, the first of a list, by pop(). The array
-    // stays where it is until then. Returns how many lists; clk() is one past that tick then.
+    // Takes the lists of the next pending tick, if it is not after now, into the caller's array: highest level first,
+    // last armed first in each. Their nodes stay pending; each leaves by dequeue() or, the first of a list, by pop().
+    // The array stays where it is until then. Returns how many lists; clk() is one past that tick then.
     unsigned collect(Jiffies now, std::array<WheelNode*, kLevels>& lists) noexcept;
     WheelNode* pop(WheelNode*& list) noexcept;
 
