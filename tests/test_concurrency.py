@@ -271,48 +271,6 @@ def test_an_unbound_workqueue_starts_everything(m):
     m.system_unbound_wq.flush(LONG)
 
 
-def test_a_hog_is_taken_for_cpu_intensive(m):
-    """An item that keeps its CPU beyond the threshold no longer holds back the others of its CPU, and is counted."""
-    stop, started = [], bh.Completion()
-
-    def hog(_):
-        started.complete()
-        while not stop:
-            bh.cpu_relax()
-
-    work, other = bh.Work(hog), Item(gated=False)
-    m.system_wq.queue(work, cpu=1)
-    started.wait(LONG)
-    m.system_wq.queue(other.work, cpu=1)
-    other.wait_started()
-    stop.append(1)
-    m.system_wq.flush(LONG)
-    assert m.system_wq.stats().cpu_intensive >= 1
-
-
-def test_a_block_that_nobody_announced_is_seen(m):
-    """A handler blocked in the operating system (a pipe) without telling is noticed, and the next item starts."""
-    reader, writer = os.pipe()
-    started = bh.Completion()
-
-    def block(_):
-        started.complete()
-        os.read(reader, 1)
-
-    work, other = bh.Work(block), Item(gated=False)
-    try:
-        m.system_wq.queue(work, cpu=1)
-        started.wait(LONG)
-        m.system_wq.queue(other.work, cpu=1)
-        other.wait_started()
-    finally:
-        os.write(writer, b"x")
-        m.system_wq.flush(LONG)
-        os.close(reader)
-        os.close(writer)
-    assert other.runs == 1
-
-
 def test_workers_are_reused(m):
     """One item after another runs on the worker that went idle last."""
     pids = {run_in_work(m.system_wq, lambda: bh.current_task().pid, cpu=1) for _ in range(50)}

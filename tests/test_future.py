@@ -260,6 +260,7 @@ def test_asyncio_wrap_future(m):
         wrapper.cancel()
         with pytest.raises(asyncio.CancelledError):
             await wrapper
+        await asyncio.sleep(0)  # the loop tells the submission
         eventually(queued.cancelled)
         holder.open()
         wq.destroy(LONG)

@@ -318,7 +318,7 @@ def test_drain_waits_for_chained_requeues(m):
     def then(work):
         nonlocal left
         left -= 1
-        if left:
+        if left > 0:
             assert wq.queue(work) is True
 
     item = Item(then=then)

@@ -291,6 +291,41 @@ void future_dropped(PyFuture* f) noexcept {
     if (!over(f)) finish(f, FutureState::cancelled_notified);
 }
 
+namespace {
+
+// Plain functions are judged at once, at the price of a few loads; the text of a refusal, and named arguments, are the
+// Python side's. What is no plain function finds out when it is called.
+bool takes_arguments(PyFuture* f) {
+    PyObject* plain = f->func;
+    Py_ssize_t given = PyTuple_GET_SIZE(f->args);
+    if (PyMethod_Check(plain)) {
+        plain = PyMethod_GET_FUNCTION(plain);
+        ++given;
+    }
+    if (!PyFunction_Check(plain)) return true;
+    auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GetCode(plain));
+    PyObject* defaults = PyFunction_GetDefaults(plain);
+    const Py_ssize_t required = code->co_argcount - (defaults == nullptr ? 0 : PyTuple_GET_SIZE(defaults));
+    if (f->kwargs == nullptr && code->co_kwonlyargcount == 0 && given >= required &&
+        (given <= code->co_argcount || (code->co_flags & CO_VARARGS) != 0))
+        return true;
+    static PyObject* check = nullptr;
+    if (check == nullptr) {
+        PyObject* module = PyImport_ImportModule("bottomhalf._callables");
+        if (module == nullptr) return false;
+        check = PyObject_GetAttrString(module, "check_call");
+        Py_DECREF(module);
+        if (check == nullptr) return false;
+    }
+    PyObject* kwargs = f->kwargs != nullptr ? Py_NewRef(f->kwargs) : PyDict_New();
+    PyObject* result = kwargs == nullptr ? nullptr : PyObject_CallFunctionObjArgs(check, f->func, f->args, kwargs, nullptr);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(result);
+    return result != nullptr;
+}
+
+}  // namespace
+
 // Workqueue.submit, a plain C method.
 PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs < 1) {
@@ -320,6 +355,10 @@ PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, 
             Py_DECREF(f);
             return nullptr;
         }
+    }
+    if (!takes_arguments(f) && PyErr_Occurred()) {
+        Py_DECREF(f);
+        return nullptr;
     }
     return guarded([&]() -> PyObject* {
         Py_INCREF(f);

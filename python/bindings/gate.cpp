@@ -196,7 +196,7 @@ void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size
     const char* text = func != nullptr ? Py_TYPE(func)->tp_name : Py_TYPE(self)->tp_name;
     if (func != nullptr && PyMethod_Check(func)) func = PyMethod_GET_FUNCTION(func);
     if (func != nullptr && PyFunction_Check(func)) {
-        PyObject* name = reinterpret_cast<PyFunctionObject*>(func)->func_qualname;
+        PyObject* name = reinterpret_cast<PyFunctionObject*>(func)->func_name;
         if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name)) text = static_cast<const char*>(PyUnicode_DATA(name));
     }
     std::snprintf(buffer, size, "%s", text);

@@ -30,7 +30,7 @@ bool overrides_run(PyObject* self) noexcept {
 }
 
 std::string describe_callable(PyObject* func) {
-    for (const char* attribute : {"__qualname__", "__name__"}) {
+    for (const char* attribute : {"__name__", "__qualname__"}) {
         PyObject* name = PyObject_GetAttrString(func, attribute);
         if (name != nullptr && PyUnicode_Check(name)) {
             std::string text = text_of(name);
@@ -52,7 +52,7 @@ void describe_object(const void* object, char* buffer, std::size_t size) noexcep
         PyObject* func = w->func;
         if (name == nullptr && func != nullptr && PyMethod_Check(func)) func = PyMethod_GET_FUNCTION(func);
         if (name == nullptr && func != nullptr && PyFunction_Check(func))
-            name = reinterpret_cast<PyFunctionObject*>(func)->func_qualname;
+            name = reinterpret_cast<PyFunctionObject*>(func)->func_name;
         if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name))
             text = static_cast<const char*>(PyUnicode_DATA(name));
         else if (func != nullptr)

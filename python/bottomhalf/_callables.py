@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["check"]
+__all__ = ["check", "check_call"]
 
 
 def check(func: Any, positional: int, what: str) -> None:
@@ -20,3 +20,16 @@ def check(func: Any, positional: int, what: str) -> None:
         name = getattr(func, "__qualname__", repr(func))
         arguments = "no argument" if positional == 0 else "one argument" if positional == 1 else f"{positional} arguments"
         raise TypeError(f"{what}: {name}{signature} will be called with {arguments}: {error}") from None
+
+
+def check_call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError unless ``func(*args, **kwargs)`` fits the function's signature. Unknown signatures pass."""
+    try:
+        signature = inspect.signature(func)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        name = getattr(func, "__qualname__", repr(func))
+        raise TypeError(f"submit: {name}{signature} cannot take these arguments: {error}") from None

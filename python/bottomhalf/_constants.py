@@ -19,7 +19,7 @@ class WQ(enum.IntFlag):
     SYSFS = 0x40
     POWER_EFFICIENT = 0x80
     PERCPU = 0x100
-    MANAGED = 0x200
+    MANAGED = 0x1000
     DESTROYING = 0x8000
     DRAINING = 0x10000
     ORDERED = 0x20000

@@ -123,6 +123,8 @@ class Machine(_core.MachineBase):
     Current inside ``with``; on exit it halts: drains on success, cancels when an exception passes.
     """
 
+    _booted = False  # True once there is something to halt
+
     def __init__(
         self,
         cpus: int | None = None,
@@ -157,6 +159,7 @@ class Machine(_core.MachineBase):
         self.random = random.Random(seed)
         self._keeps: dict[Any, Any] = {}
         super().__init__(cpus or 0, hz, simulated, name or f"host{next(_names)}", trace)
+        self._booted = True
         self._bind()
         self._boot_pid = os.getpid()
         self._trace = Trace(self, keep_on=True) if trace else None
@@ -177,11 +180,7 @@ class Machine(_core.MachineBase):
             self._leave()
 
     def __del__(self) -> None:
-        try:
-            state = self._state
-        except (TypeError, AttributeError):  # its __init__ failed
-            return
-        if state in ("halted", "forked", "booting"):
+        if not self._booted or self._state in ("halted", "forked"):
             return
         warnings.warn(
             f"machine '{self.name}' was not halted: use `with bottomhalf.Machine(...)` or m.halt()",

@@ -284,9 +284,16 @@ void IrqLine::disable_nosync() {
     ++depth_;
 }
 
+void IrqLine::refuse_own_thread(const Task& self, const char* call) const {
+    for (auto& action : actions())
+        if (action->thread_ == &self)
+            throw DeadlockError(std::string(call) + ": called from a thread function of this line, it would wait for itself");
+}
+
 void IrqLine::disable(Nanoseconds deadline) {
     Task& self = domain_.self();
     might_sleep(self, "disable_irq");
+    refuse_own_thread(self, "disable_irq");
     disable_nosync();
     synchronize(deadline);
 }
@@ -308,9 +315,7 @@ void IrqLine::enable() {
 void IrqLine::synchronize(Nanoseconds deadline) {
     Task& self = domain_.self();
     might_sleep(self, "synchronize_irq");
-    for (auto& action : actions())
-        if (action->thread_ == &self)
-            throw DeadlockError("synchronize_irq: called from a thread function of this line, it would wait for itself");
+    refuse_own_thread(self, "synchronize_irq");
     throw_unless_ok(idle_.wait(self, [&] { return quiescent(); }, deadline, "synchronize_irq"), "synchronize_irq");
 }
 

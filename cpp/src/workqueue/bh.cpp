@@ -56,40 +56,73 @@ void WorkqueueSubsystem::on_each_cpu(WorkFunction func, Nanoseconds deadline) {
     Task& self = domain_.self();
     might_sleep(self, "schedule_on_each_cpu");
     std::vector<std::unique_ptr<Work>> works;
-    for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu) {
-        works.push_back(std::make_unique<Work>(func));
-        system(SystemWq::percpu)->queue(*works.back(), static_cast<int>(cpu));
-    }
-    for (auto& work : works) {
-        try {
-            flush_work(*work, deadline);
-        } catch (...) {
-            // The items live here: none may be left behind.
-            for (auto& rest : works) cancel_work_sync(*rest);
-            throw;
+    try {
+        for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu) {
+            works.push_back(std::make_unique<Work>(func));
+            system(SystemWq::percpu)->queue(*works.back(), static_cast<int>(cpu));
         }
+        for (auto& work : works) flush_work(*work, deadline);
+    } catch (...) {
+        // The items live here: none may be left behind. One that runs on is known to the engine by its address only.
+        for (auto& work : works) {
+            cancel_work(*work);
+            try {
+                cancel_work_sync(*work);
+            } catch (...) {
+            }
+        }
+        throw;
     }
 }
 
+namespace {
+
+// One owner is the caller, who may have to give up its wait; the other is the run, or whoever took that away.
+struct OnCpu {
+    Work work{&OnCpu::run};
+    long (*fn)(void*);
+    void* arg;
+    long result = 0;
+    Atomic<bool> ran{false};
+    Atomic<int> owners{2};
+
+    OnCpu(long (*f)(void*), void* a) : fn(f), arg(a) {}
+    void drop() noexcept {
+        if (owners.fetch_sub(1) == 1) delete this;
+    }
+    static void run(Work* work) {
+        struct Drop {
+            OnCpu& item;
+            ~Drop() {
+                item.ran.store(true);
+                item.drop();
+            }
+        } drop{*container_of(work, &OnCpu::work)};
+        drop.item.result = drop.item.fn(drop.item.arg);
+    }
+};
+
+}  // namespace
+
 long WorkqueueSubsystem::on_cpu(unsigned cpu, long (*fn)(void*), void* arg) {
-    struct OnCpu {
-        Work work;
-        long (*fn)(void*);
-        void* arg;
-        long result;
-    } item{Work([](Work* w) {
-               auto* self = container_of(w, &OnCpu::work);
-               self->result = self->fn(self->arg);
-           }),
-           fn, arg, 0};
-    system(SystemWq::percpu)->queue(item.work, static_cast<int>(cpu));
+    Task& self = domain_.self();
+    might_sleep(self, "work_on_cpu");
+    struct Drop {
+        OnCpu& item;
+        ~Drop() { item.drop(); }
+    } drop{*new OnCpu(fn, arg)};
+    OnCpu& item = drop.item;
+    bool queued = false;
     try {
+        queued = system(SystemWq::percpu)->queue(item.work, static_cast<int>(cpu));
         flush_work(item.work);
     } catch (...) {
-        cancel_work_sync(item.work);
+        if (!queued || cancel_work(item.work)) item.drop();
         throw;
     }
-    return item.result;
+    if (item.ran.load()) return item.result;
+    item.drop();
+    throw MachineHalted("work_on_cpu: " + message::halted(domain_.name));
 }
 
 }  // namespace bottomhalf

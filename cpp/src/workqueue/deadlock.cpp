@@ -7,15 +7,23 @@
 namespace bottomhalf {
 
 struct WaitSearch {
+    struct Running {
+        Task* task;
+        const Work* work;
+        WorkFunction func;
+        const Workqueue* wq;
+    };
+
     Domain& domain;
     const Task& start;
     std::vector<const Task*> seen;
-    std::vector<std::string> chain;
+    std::vector<Running> chain;
 
-    struct Running {
-        Task* task;
-        std::string name;
-    };
+    // Every task of a closed chain sleeps in a wait of its item, so the items are there to be named.
+    std::string name(const Running& r) {
+        return describe_function(domain, r.work, r.func) + " (" + r.task->name + ", workqueue '" + r.wq->name() + "')";
+    }
+
 
     // The workers that must finish before a wait for this item, or this workqueue, ends.
     std::vector<Running> running(const Work* item, const Workqueue* wq) {
@@ -26,8 +34,7 @@ struct WaitSearch {
                 Worker* w = container_of(n, &Worker::pool_node);
                 if (w->current_work == nullptr || w->task == nullptr) continue;
                 if (w->current_work != item && (wq == nullptr || w->current_pwq->wq != wq)) continue;
-                out.push_back({w->task, describe_function(domain, w->current_work, w->current_func) + " (" +
-                                            w->task->name + ", workqueue '" + w->current_pwq->wq->name() + "')"});
+                out.push_back({w->task, w->current_work, w->current_func, w->current_pwq->wq});
             }
         });
         return out;
@@ -35,7 +42,7 @@ struct WaitSearch {
 
     bool reaches_start(const WaitScope& wait) {
         for (Running& r : running(wait.item_, wait.wq_)) {
-            chain.push_back(r.name);
+            chain.push_back(r);
             if (r.task == &start) return true;
             if (std::find(seen.begin(), seen.end(), r.task) == seen.end()) {
                 seen.push_back(r.task);
@@ -57,9 +64,8 @@ WaitScope::WaitScope(Task& self, const Work* item, const Workqueue* wq, const ch
     WaitSearch search{domain, self, {}, {}};
     if (search.reaches_start(*this)) {
         std::string text = std::string(call) + " would wait for ever: ";
-        const std::string me = search.chain.back();
-        text += me;
-        for (auto& link : search.chain) text += " waits for " + link;
+        text += search.name(search.chain.back());
+        for (auto& link : search.chain) text += " waits for " + search.name(link);
         throw DeadlockError(text + "; let one of them not wait, or move its wait out of the item");
     }
     self.waits_for = this;

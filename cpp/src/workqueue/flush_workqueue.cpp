@@ -87,8 +87,14 @@ void Workqueue::leave_flush(Flusher& flusher) {
     if (flusher.node.linked()) flusher.node.unlink();
 }
 
-void Workqueue::flush(Nanoseconds deadline) {
+void Workqueue::require_open(const char* call) const {
     domain_.require_alive();
+    if (released_.load())
+        throw WorkqueueDestroyed(std::string(call) + ": workqueue '" + name_ + "' is destroyed; allocate a new one");
+}
+
+void Workqueue::flush(Nanoseconds deadline) {
+    require_open("flush_workqueue");
     Task& self = domain_.self();
     might_sleep(self, "flush_workqueue");
     if (self.worker != nullptr && self.worker->current_pwq != nullptr && self.worker->current_pwq->wq == this)
@@ -122,7 +128,7 @@ void Workqueue::set_refusing() {
 }
 
 void Workqueue::drain(Nanoseconds deadline) {
-    domain_.require_alive();
+    require_open("drain_workqueue");
     Task& self = domain_.self();
     might_sleep(self, "drain_workqueue");
     {

@@ -31,9 +31,10 @@ std::vector<std::string> WorkqueueSubsystem::running_items() {
         for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
             Worker* w = container_of(n, &Worker::pool_node);
             if (w->current_work == nullptr || w->task == nullptr) continue;
-            std::string text = describe_function(domain_, w->current_work, w->current_func) + " of workqueue '" +
-                               w->current_pwq->wq->name() + "' in " + w->task->name;
+            // Only a handler that sleeps in the engine surely still has its item; the others may be returning right now.
             const char* kind = w->task->wait_kind.load();
+            std::string text = (kind != nullptr ? describe_function(domain_, w->current_work, w->current_func) : "an item") +
+                               " of workqueue '" + w->current_pwq->wq->name() + "' in " + w->task->name;
             if (kind != nullptr) text += std::string(" waits in ") + kind;
             items.push_back(std::move(text));
         }

@@ -87,7 +87,8 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
             if (wq.refuse_chained_ && wq.chained(self)) return false;
             if (!from_timer) wq.refuse(work);
             domain.log.write(domain.now(), LogLevel::warning,
-                             "workqueue: a delayed item fired into workqueue '" + wq.name_ +
+                             "workqueue: delayed item " + describe_function(domain, &work, work.func) +
+                                 " fired into workqueue '" + wq.name_ +
                                  "', which takes no items any more; cancel delayed items before destroy");
             if (Gate* gate = gate_of(work.func)) gate->dropped(&work);
             return false;

@@ -77,7 +77,9 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     if (intensive) worker.set_flags(Worker::kCpuIntensive);
     // Unbound and CPU-intensive workers never hold back the next start.
     if (!pool.worklist.empty()) pool.kick();
-    ++pwq->started;
+    // A flush barrier is nobody's item.
+    const bool counts = (word & kInactive) == 0;
+    if (counts) ++pwq->started;
     const bool traced = pool.domain.trace.enabled();
     std::string name;
     std::uint32_t number = 0;
@@ -100,7 +102,7 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     Gate* const gate = pass.held();
     if (gate != nullptr) gate->poll(*worker.task);
     pool.lock.lock();
-    ++pwq->completed;
+    if (counts) ++pwq->completed;
     ++pool.completed;
     if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);

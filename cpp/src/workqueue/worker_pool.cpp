@@ -61,7 +61,8 @@ bool WorkerPool::kick() noexcept {
     }
     if (!need_more_worker()) return false;
     ListNode* first = idle.front();
-    if (first == nullptr) return false;
+    // A worker that is just being created looks for work when it starts.
+    if (first == nullptr) return nr_starting != 0;
     domain.substrate->wake(*container_of(first, &Worker::idle_node)->task);
     return true;
 }

@@ -86,6 +86,7 @@ private:
     IrqReturn call(IrqAction::Handler handler, IrqAction& action, GatePass& pass);
     bool quiescent() const;   // no handler and no woken thread
     void account(bool was_handled);
+    void refuse_own_thread(const Task& self, const char* call) const;
 
     Domain& domain_;
     const int irq_;

@@ -18,9 +18,9 @@ namespace bottomhalf {
 namespace wq_flag {  // Linux's values; kManaged is ours
 inline constexpr unsigned kBh = 0x1, kUnbound = 0x2, kFreezable = 0x4, kMemReclaim = 0x8, kHighpri = 0x10;
 inline constexpr unsigned kCpuIntensive = 0x20, kSysfs = 0x40, kPowerEfficient = 0x80, kPercpu = 0x100;
-inline constexpr unsigned kManaged = 0x200;
+inline constexpr unsigned kManaged = 0x1000;
 inline constexpr unsigned kDestroying = 0x8000, kDraining = 0x10000, kOrdered = 0x20000, kLegacy = 0x40000;
-inline constexpr unsigned kPublic = 0x3ff;
+inline constexpr unsigned kPublic = 0x11ff;
 }  // namespace wq_flag
 
 inline constexpr int kWqMaxActive = 512, kWqDefaultActive = 256, kWqDefaultMinActive = 8;
@@ -117,6 +117,7 @@ private:
     void advance();                    // the oldest generation is over: completes it and arms the next
     bool pwq_flushed() noexcept;       // under a pool's lock: the last pool workqueue of the armed colour came to zero
     void leave_flush(Flusher& flusher);
+    void require_open(const char* call) const;
     bool drained();
     void adjust_limits();
     void set_refusing();
