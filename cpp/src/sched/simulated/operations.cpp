@@ -214,23 +214,25 @@ void SimulatedSubstrate::pause(Strand& me) {
     reschedule(me);
 }
 
-void SimulatedSubstrate::count_spin(const Strand& me) {
+// RETURNS: what to throw when it was one turn too many, or null.
+std::exception_ptr SimulatedSubstrate::count_spin(const Strand& me) {
     if (progress_ != progress_seen_) {
         progress_seen_ = progress_;
         spins_ = 0;
     }
-    if (++spins_ <= max_spins_) return;
+    if (++spins_ <= max_spins_) return nullptr;
     spins_ = 0;
-    throw BudgetExceeded("livelock: " + describe_task(*me.task) + " polls: " + std::to_string(max_spins_) +
-                         " turns of cpu_relax() or cond_resched() in a row, and nothing else happened meanwhile (at " +
-                         std::to_string(now_) + " ns); what it waits for must be done by a task that can run");
+    return std::make_exception_ptr(BudgetExceeded(
+        "livelock: " + describe_task(*me.task) + " polls: " + std::to_string(max_spins_) +
+        " turns of cpu_relax() or cond_resched() in a row, and nothing else happened meanwhile (at " +
+        std::to_string(now_) + " ns); what it waits for must be done by a task that can run"));
 }
 
 void SimulatedSubstrate::relax(Task& self) {
     TsanIgnore ignore;
     Strand& me = enter(self);
     if (reaper_ != nullptr) throw MachineExit{};
-    count_spin(me);
+    if (auto livelock = count_spin(me)) std::rethrow_exception(livelock);
     pause(me);
 }
 
@@ -238,7 +240,8 @@ void SimulatedSubstrate::yield(Task& self) {
     TsanIgnore ignore;
     Strand& me = enter(self);
     if (reaper_ != nullptr) throw MachineExit{};
-    count_spin(me);
+    // Offers are made by loops of the engine, which an exception must not tear: init has it.
+    if (auto livelock = count_spin(me)) report(livelock);
     const Strand* waiting = best_waiting(me.cpu);
     if (preemptible(me) && waiting != nullptr && waiting->task->nice <= self.nice) {
         leave_cpu(me);

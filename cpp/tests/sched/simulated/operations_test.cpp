@@ -102,6 +102,10 @@ TEST_F(Operations, PollingForNothingIsALivelock) {
     }
     EXPECT_EQ(now(), 1000 * us);
     EXPECT_THROW(for (;;) machine().yield(init()), BudgetExceeded);
+    spawn("yielder", [&](Task& self) {
+        while (now() < 2 * ms) machine().yield(self);
+    }, 1);
+    EXPECT_THROW(sleep(init(), ms), BudgetExceeded);
 }
 
 TEST_F(Operations, ADeadlockNamesTheWaiters) {

@@ -73,7 +73,8 @@ public:
     void set_voluntary(bool on) noexcept { voluntary_ = on; }
     // More decisions than this: BudgetExceeded in init, once; from then on they are not limited.
     void set_max_steps(std::uint64_t steps) noexcept { max_steps_ = steps; }
-    // More turns of polling loops in a row than this, while nothing else happens: BudgetExceeded in the poller.
+    // More turns of polling loops in a row than this, while nothing else happens: BudgetExceeded ("livelock"), by
+    // relax() in the poller, by yield() in init.
     void set_max_spins(std::uint64_t spins) noexcept { max_spins_ = spins; }
 
     struct Counters {
@@ -105,7 +106,7 @@ private:
     void check_thread(const char* call) const;
     void burn_for(Strand& me, Nanoseconds duration);
     void pause(Strand& me);
-    void count_spin(const Strand& me);
+    std::exception_ptr count_spin(const Strand& me);
     Strand& new_strand(Task& task);
     void wait_for_end(Strand& me, Strand& other);
     bool run(Run kind, Nanoseconds limit, const char* call);
