@@ -171,6 +171,9 @@ void worker_main(Task& self, void* arg) {
     self.worker = &worker;
     self.observer = &worker;
     GatePass pass(self);
+    // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the host
+    // the system sees to that.
+    const bool offers_cpu = pool.domain.substrate->simulated();
     pool.lock.lock();
     worker.task = &self;
     --pool.nr_starting;
@@ -202,7 +205,13 @@ void worker_main(Task& self, void* arg) {
         }
         if (pool.need_more_worker() && !worker.has(Worker::kDie)) {
             worker.clear_flags(Worker::kPrep | Worker::kRebound);
-            while (Work* work = next_work(worker, pass)) process_one_work(worker, *work, pass);
+            while (Work* work = next_work(worker, pass)) {
+                process_one_work(worker, *work, pass);
+                if (!offers_cpu) [[likely]] continue;
+                pool.lock.unlock();
+                pool.domain.substrate->yield(self);
+                pool.lock.lock();
+            }
             worker.set_flags(Worker::kPrep);
         }
         pool.enter_idle(worker);
