@@ -1,4 +1,5 @@
-// RunQueue: the strands that wait for a CPU (Linux: struct rq), best first: by nice level, then by their place (Strand::since).
+// RunQueue: the strands that wait for a CPU (Linux: struct rq), best first: by nice level, then by their place
+// (Strand::since).
 //
 // Thread safety: the machine's own thread alone. Invariant: sorted; every strand in it is ready.
 #pragma once

@@ -30,8 +30,8 @@ public:
     static constexpr std::uint64_t kUnlimited = UINT64_MAX;
 
     explicit SimulatedSubstrate(Domain& domain);
-    // Ends what did not end: its waits return Wake::exit, so that its frames unwind. Tasks that nobody joined stay their
-    // makers'.
+    // Ends what did not end: its waits return Wake::exit, so that its frames unwind. Tasks that nobody joined stay
+    // their makers'.
     ~SimulatedSubstrate() override;
 
     bool simulated() const noexcept override { return true; }
@@ -53,9 +53,9 @@ public:
     // CONTEXT: any.
     void at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, unsigned cpu, void*), void* arg);
 
-    // For init, which takes no time and gets its CPU at once. Runs the machine until all that happens up to the instant,
-    // and at it, has happened; until nothing is left that runs, burns or waits for an instant (then true; false: the
-    // limit came first).
+    // For init, which takes no time and gets its CPU at once. Runs the machine until all that happens up to and at the
+    // instant has happened; until nothing is left that runs, burns or waits for an instant (then true; false: the limit
+    // came first).
     void run_until(Nanoseconds when);
     bool run_until_idle(Nanoseconds limit = kForever);
 
