@@ -365,15 +365,6 @@ def noop_value():
     return None
 
 
-def test_a_rescuer_for_each_reclaim_workqueue(m):
-    """A MEM_RECLAIM workqueue has one rescuer, kworker/R-NAME (cut to the 15 characters of a thread name)."""
-    wq = m.alloc_workqueue("swap", bh.WQ.MEM_RECLAIM)
-    eventually(lambda: "kworker/R-swap" in comms())
-    assert any(task.name.startswith("kworker/R-swap") for task in m.tasks())
-    wq.destroy(LONG)
-    eventually(lambda: "kworker/R-swap" not in comms())
-
-
 def test_tasks(m):
     """m.tasks() lists every thread of the machine with its name and native id."""
     item = held_item(m.system_wq, cpu=1)
@@ -567,19 +558,6 @@ def test_devices_are_simulated(m):
     """m.at belongs to simulated machines."""
     with pytest.raises(bh.Unsupported):
         m.at(1.0, noop)
-
-
-def test_hotplug(m):
-    """A CPU that goes down takes its items elsewhere; up again it serves."""
-    m.cpu_down(1)
-    item = Item(gated=False)
-    assert m.system_wq.queue(item.work, cpu=1) is True
-    item.work.flush(LONG)
-    assert item.runs == 1
-    m.cpu_up(1)
-    works_on(m)
-    with pytest.raises((ValueError, bh.BottomHalfError)):
-        m.cpu_down(7)
 
 
 def test_threads_of_python_use_one_machine(m):

@@ -187,6 +187,11 @@ void register_machine(py::module_& m) {
             h.machine->workqueues().set_idle_timeout(static_cast<Nanoseconds>(seconds * 1e9));
         })
         .def("_idle", [](MachineHandle& h) { return h.machine->idle(); })
+        .def("_next_timer", [](MachineHandle& h) -> py::object {
+            const Jiffies next = h.machine->timers().next_expiry();
+            if (next == TimerWheel::kNever) return py::none();
+            return py::float_(static_cast<double>(jiffies_to_ns(next, h.domain().hz)) / 1e9);
+        })
         .def("_completed", [](MachineHandle& h) { return h.machine->workqueues().completed(); })
         .def("_running_items", [](MachineHandle& h) { return h.machine->workqueues().running_items(); })
         .def("_open_softirq", [](MachineHandle& h, unsigned nr, py::object handler) {

@@ -90,7 +90,43 @@ PyObject* wq_submit(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
     return submit_object(unwrap(self), args, nargs, kwnames);
 }
 
+PyObject* wait_call(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* name,
+                    void (Workqueue::*call)(Nanoseconds)) {
+    return guarded([&]() -> PyObject* {
+        FastArguments a;
+        a.parse(name, args, nargs, kwnames, {"timeout"}, 1);
+        Workqueue& wq = unwrap(self);
+        Domain& domain = wq.domain();
+        domain.require_alive();
+        MachineHold hold(&domain);
+        wait_without_gil(domain, a.values[0], [&](Nanoseconds deadline) { (wq.*call)(deadline); });
+        return Py_NewRef(Py_None);
+    });
+}
+PyObject* wq_flush(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return wait_call(self, args, nargs, kwnames, "flush()", &Workqueue::flush);
+}
+PyObject* wq_drain(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return wait_call(self, args, nargs, kwnames, "drain()", &Workqueue::drain);
+}
+PyObject* wq_destroy(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    Workqueue& wq = unwrap(self);
+    if (wq.destroyed() || wq.domain().state.load() >= DomainState::halted) Py_RETURN_NONE;
+    return wait_call(self, args, nargs, kwnames, "destroy()", &Workqueue::destroy);
+}
+
 PyMethodDef methods[] = {
+    {"flush", BH_METHOD(wq_flush),
+     "flush($self, /, timeout=None)\n--\n\nWait for everything queued before the call, held-back items included; not for later\n"
+     "ones, requeues or timers (Linux: flush_workqueue).\n\ntimeout: seconds, None: for ever. Task context that may sleep.\n"
+     "Raises TimeoutError, DeadlockError from an item of its own, SchedulingWhileAtomic, WorkqueueDestroyed."},
+    {"drain", BH_METHOD(wq_drain),
+     "drain($self, /, timeout=None)\n--\n\nFlush until empty; meanwhile only its own items may queue on it (Linux: drain_workqueue).\n\n"
+     "timeout: seconds, None: for ever. Raises TimeoutError (it is open again), DeadlockError, WorkqueueDestroyed."},
+    {"destroy", BH_METHOD(wq_destroy),
+     "destroy($self, /, timeout=None)\n--\n\nRun what is pending, then refuse everything (Linux: destroy_workqueue). Idempotent.\n\n"
+     "Armed delayed items are not covered: cancel them first. timeout: seconds, None: for ever. Raises TimeoutError (it is\n"
+     "open again), DeadlockError, MisuseError for a system workqueue."},
     {"queue", BH_METHOD(wq_queue),
      "queue($self, work, /, *, cpu=None)\n--\n\nQueue an item (Linux: queue_work, queue_work_on).\n\n"
      "cpu: the CPU to run on; None: the caller's. Returns True when queued, False when it was pending or disabled.\n"
@@ -109,14 +145,6 @@ PyMethodDef methods[] = {
      "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's context variables.\n\n"
      "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted."},
     {nullptr, nullptr, 0, nullptr}};
-
-py::object wait_call(Workqueue& wq, py::handle timeout, void (Workqueue::*call)(Nanoseconds)) {
-    Domain& domain = wq.domain();
-    domain.require_alive();
-    MachineHold hold(&domain);
-    wait_without_gil(domain, timeout, [&](Nanoseconds deadline) { (wq.*call)(deadline); });
-    return py::none();
-}
 
 }  // namespace
 
@@ -150,25 +178,7 @@ void register_workqueue(py::module_& m) {
             PyObject* machine = machine_object(wq.domain());
             return machine == nullptr ? py::object(py::none()) : py::reinterpret_borrow<py::object>(machine);
         })
-        .def("stats", &Workqueue::stats, "The counters now: bottomhalf.WorkqueueStats.")
-        .def("flush", [](Workqueue& wq, py::object timeout) { return wait_call(wq, timeout, &Workqueue::flush); },
-             py::arg("timeout") = py::none(),
-             "Wait for everything queued before the call, held-back items included; not for later ones, requeues or timers\n"
-             "(Linux: flush_workqueue). timeout: seconds. Task context that may sleep. Raises TimeoutError, DeadlockError from an\n"
-             "item of its own, SchedulingWhileAtomic.")
-        .def("drain", [](Workqueue& wq, py::object timeout) { return wait_call(wq, timeout, &Workqueue::drain); },
-             py::arg("timeout") = py::none(),
-             "Flush until empty; meanwhile only its own items may queue on it (Linux: drain_workqueue). timeout: seconds.\n"
-             "Raises TimeoutError (it is open again), DeadlockError.")
-        .def("destroy",
-             [](Workqueue& wq, py::object timeout) {
-                 if (wq.destroyed() || wq.domain().state.load() >= DomainState::halted) return py::object(py::none());
-                 return wait_call(wq, timeout, &Workqueue::destroy);
-             },
-             py::arg("timeout") = py::none(),
-             "Run what is pending, then refuse everything (Linux: destroy_workqueue). Idempotent. Armed delayed items are not\n"
-             "covered: cancel them first. timeout: seconds. Raises TimeoutError (it is open again), DeadlockError, MisuseError\n"
-             "for a system workqueue.");
+        .def("stats", &Workqueue::stats, "The counters now: bottomhalf.WorkqueueStats.");
     attach_methods(c, methods);
 }
 

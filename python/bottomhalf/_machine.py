@@ -260,7 +260,9 @@ class Machine(_core.MachineBase):
             self.sleep(min(0.002, horizon))
             now = self._completed()
             blocked = all(" waits in " in item for item in self._running_items())
-            quiet = quiet + 1 if now == before and blocked else 0
+            due = self._next_timer()
+            soon = due is not None and due <= self.now + horizon
+            quiet = quiet + 1 if now == before and blocked and not soon else 0
             before = now
 
     def at(self, seconds: float, fn: Callable[[], object]) -> None:
@@ -323,6 +325,7 @@ class Machine(_core.MachineBase):
 
     def open_softirq(self, nr: Softirq, handler: Callable[[], object]) -> None:
         """Set the handler of a softirq vector: handler() in softirq context (Linux: open_softirq)."""
+        self._require_alive()
         vector = _softirq(nr)
         if vector in (Softirq.HI, Softirq.TIMER, Softirq.TASKLET):
             raise ValueError(f"nr={vector!r}: this vector serves tasklets or timers; allowed are the other seven")

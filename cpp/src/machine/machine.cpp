@@ -132,15 +132,14 @@ void Machine::halt(HaltPending pending, Nanoseconds deadline) {
     }
     workqueues_->refuse_all(false);
     workqueues_->cancel_all(true);
-    domain_.evict_waiters(false);
+    // Whoever still waits for something of this machine, its own tasks and foreign threads, is let go.
+    domain_.evict_waiters(&self);
     user_tasks_.stop_all();
     // Requests that were on their way when the sources stopped.
     softirqs_->stop();
     tasklets_->drop_all();
     workqueues_->stop();
-    domain_.evict_waiters(true);
     domain_.state.store(DomainState::halted);
-    self.exiting.store(false);
 }
 
 WaitResult Machine::sleep(Nanoseconds duration, const char* kind) {

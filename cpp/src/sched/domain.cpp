@@ -183,11 +183,11 @@ void Domain::for_each_task(const std::function<void(Task&)>& fn) {
     for (ListNode* n = tasks_.begin(); n != tasks_.end(); n = n->next) fn(*container_of(n, &Task::in_domain));
 }
 
-void Domain::evict_waiters(bool adopted_too) {
+void Domain::evict_waiters(const Task* except) {
     RawGuard guard(tasks_lock_);
     for (ListNode* n = tasks_.begin(); n != tasks_.end(); n = n->next) {
         Task* task = container_of(n, &Task::in_domain);
-        if (task->adopted && !adopted_too) continue;
+        if (task == except) continue;
         task->exiting.store(true);
         substrate->wake(*task);
     }

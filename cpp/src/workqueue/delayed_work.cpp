@@ -36,6 +36,12 @@ public:
         return true;
     }
 
+    static void refuse_other_machine(Workqueue& wq, const DelayedWork& dwork, std::uint64_t word) {
+        wq.refuse_other_machine(dwork.work, word);
+        if ((word & (kPending | kPwq)) == kPending && dwork.wq != nullptr && &dwork.wq->domain() != &wq.domain())
+            wq.belongs_to(dwork.work, dwork.wq->domain());
+    }
+
     static bool take_timer(Work& work) {
         DelayedWork& dwork = *DelayedWork::of(&work);
         if (!timer_delete(dwork.timer)) return false;
@@ -67,8 +73,9 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
     std::uint64_t word = dwork.work.data.load(std::memory_order_relaxed);
     for (;;) {
         if ((word & kPending) != 0 || depth(word) != 0) {
-            if (dwork.work.data.compare_exchange_weak(word, word)) return false;
-            continue;
+            if (!dwork.work.data.compare_exchange_weak(word, word)) continue;
+            DelayedWorks::refuse_other_machine(wq, dwork, word);
+            return false;
         }
         if (dwork.work.data.compare_exchange_weak(word, word | kPending)) break;
     }

@@ -140,6 +140,14 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
             pool->lock.unlock();
             refuse_held_back(call, wq_name);
         }
+        if (!from_cancel && self->worker != nullptr) {
+            try {
+                pwq->wq->check_reclaim(*self, *pwq->wq, call);
+            } catch (...) {
+                pool->lock.unlock();
+                throw;
+            }
+        }
         insert_barrier(barrier, *pwq, work, running);
         pool->lock.unlock();
         break;

@@ -101,6 +101,7 @@ void Workqueue::flush(Nanoseconds deadline) {
         throw DeadlockError("flush_workqueue('" + name_ + "') called from " +
                             describe_function(domain_, self.worker->current_work, self.worker->current_func) +
                             ", which runs on that workqueue: it would wait for itself");
+    check_reclaim(self, *this, "flush_workqueue");
     WaitScope scope(self, nullptr, this, "flush_workqueue");
     Flusher flusher;
     lock_.lock();
@@ -112,6 +113,18 @@ void Workqueue::flush(Nanoseconds deadline) {
         leave_flush(flusher);
         throw;
     }
+}
+
+void Workqueue::check_reclaim(const Task& self, const Workqueue& target, const char* call) const {
+    if (self.worker == nullptr || self.worker->current_pwq == nullptr) return;
+    const Workqueue& own = *self.worker->current_pwq->wq;
+    if ((own.flags() & (wq_flag::kMemReclaim | wq_flag::kLegacy)) != wq_flag::kMemReclaim ||
+        (target.flags() & wq_flag::kMemReclaim) != 0)
+        return;
+    throw MisuseError("reclaim-flush", std::string(call) + ": workqueue '" + own.name() +
+                                           "' is WQ_MEM_RECLAIM and its item is flushing !WQ_MEM_RECLAIM '" +
+                                           target.name() + "', which may need the memory it is to free; give that one "
+                                           "MEM_RECLAIM too, or do not wait");
 }
 
 bool Workqueue::drained() {

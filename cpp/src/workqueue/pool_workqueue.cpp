@@ -54,7 +54,7 @@ void PoolWorkqueue::activate_first() noexcept {
     Work* work = container_of(first, &Work::entry);
     work->data.store(work->data.load(std::memory_order_relaxed) & ~kInactive, std::memory_order_relaxed);
     move_linked(first, pool->worklist);
-    wq->trace_activate(*work);
+    if (pool->domain.trace.enabled()) [[unlikely]] wq->trace_activate(*work);
 }
 
 bool PoolWorkqueue::activate_one() noexcept {

@@ -14,8 +14,9 @@ Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     for (;;) {
         if ((word & kPending) != 0 || depth(word) != 0) {
             // A locked instruction even to say no: the caller's stores come before whatever the running instance reads.
-            if (work.data.compare_exchange_weak(word, word)) return Fast::refused;
-            continue;
+            if (!work.data.compare_exchange_weak(word, word)) continue;
+            refuse_other_machine(work, word);
+            return Fast::refused;
         }
         const std::uint32_t last = pool_id(word);
         if (last != 0 && last != pool.id) return Fast::slow;
@@ -24,8 +25,8 @@ Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     ListNode* head = pool.inbox.load(std::memory_order_relaxed);
     do work.entry.next = head;
     while (!pool.inbox.compare_exchange_weak(head, &work.entry));
-    // Pushed first, looked second; a worker that goes idle or to sleep does it in the other order.
-    if (pool.nr_running.load() < static_cast<int>(pool.width)) {
+    // Pushed first, looked second; a worker that goes idle or to sleep, or that was woken, does it in the other order.
+    if (pool.nr_running.load() < pool.wake_below.load()) {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
         pool.kick();
@@ -40,12 +41,24 @@ bool Workqueue::queue_slow(Work& work, int cpu) {
     std::uint64_t word = work.data.load(std::memory_order_relaxed);
     for (;;) {
         if ((word & kPending) != 0 || depth(word) != 0) {
-            if (work.data.compare_exchange_weak(word, word)) return false;
-            continue;
+            if (!work.data.compare_exchange_weak(word, word)) continue;
+            refuse_other_machine(work, word);
+            return false;
         }
         if (work.data.compare_exchange_weak(word, word | kPending)) break;
     }
     return queue_claimed(*this, work, cpu, false);
+}
+
+void Workqueue::refuse_other_machine(const Work& work, std::uint64_t word) const {
+    const PoolWorkqueue* pwq = pwq_of(word);
+    if (pwq != nullptr && &pwq->pool->domain != &domain_) belongs_to(work, pwq->pool->domain);
+}
+
+void Workqueue::belongs_to(const Work& work, const Domain& other) const {
+    throw InvalidArgument("item " + describe_function(domain_, &work, work.func) + " is pending or running on machine '" +
+                          other.name + "' and cannot be queued on machine '" + domain_.name +
+                          "' meanwhile; flush() or cancel_sync() it first");
 }
 
 void release_claim(Work& work) noexcept { work.data.fetch_and(~kPending); }
@@ -103,6 +116,11 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
         // Still running there for this very workqueue: it must not overlap with itself, so it follows itself.
         last->lock.lock();
         Worker* worker = last->find_executing(&work);
+        if (worker != nullptr && &last->domain != &domain) {
+            last->lock.unlock();
+            release_claim(work);
+            wq.belongs_to(work, last->domain);
+        }
         if (worker != nullptr && worker->current_pwq->wq == &wq) {
             pwq = worker->current_pwq;
             pool = pwq->pool;

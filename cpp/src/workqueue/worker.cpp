@@ -1,4 +1,5 @@
 // A worker's life: idle, awake, one item after another, asleep inside an item, idle again (Linux: worker_thread).
+#include <algorithm>
 #include <cstdio>
 
 #include "bottomhalf/workqueue/subsystem.hpp"
@@ -60,6 +61,20 @@ void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func)
     while ((self.preempt_count & preempt::kSoftirqMask) > (count & preempt::kSoftirqMask)) local_bh_enable(self);
 }
 
+// What a traced item is called, for the end of its run: it may be gone by then.
+struct TracedItem {
+    std::string name;
+    std::uint32_t number;
+};
+[[gnu::cold, gnu::noinline]] std::unique_ptr<TracedItem> trace_start(Worker& worker, Work& work) {
+    Domain& domain = worker.pool->domain;
+    auto item = std::make_unique<TracedItem>(
+        TracedItem{describe_function(domain, &work, work.func), domain.trace.id_of(&work)});
+    BH_TRACE(domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_start", "work=w%u function=%s",
+             item->number, item->name.c_str());
+    return item;
+}
+
 }  // namespace
 
 void process_one_work(Worker& worker, Work& work, GatePass& pass) {
@@ -80,15 +95,8 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
     if (counts) ++pwq->started;
-    const bool traced = pool.domain.trace.enabled();
-    std::string name;
-    std::uint32_t number = 0;
-    if (traced) [[unlikely]] {
-        name = describe_function(pool.domain, &work, func);
-        number = pool.domain.trace.id_of(&work);
-        BH_TRACE(pool.domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_start", "work=w%u function=%s",
-                 number, name.c_str());
-    }
+    std::unique_ptr<TracedItem> trace_item;
+    if (pool.domain.trace.enabled()) [[unlikely]] trace_item = trace_start(worker, work);
     // Whatever the submitter stored before its queueing call is visible from here on; a queueing call that comes after
     // this sees the item not pending and queues it again. A full barrier, as Linux promises.
     work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
@@ -96,9 +104,13 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
 
     call_handler(worker, pool.domain, work, func);
 
-    if (traced) [[unlikely]]
+    // Tracing began while it ran: its object may be gone, the function is not.
+    if (trace_item == nullptr && pool.domain.trace.enabled()) [[unlikely]]
+        trace_item = std::make_unique<TracedItem>(
+            TracedItem{describe_function(pool.domain, nullptr, func), pool.domain.trace.id_of(&work)});
+    if (trace_item != nullptr) [[unlikely]]
         BH_TRACE(pool.domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_end", "work=w%u function=%s",
-                 number, name.c_str());
+                 trace_item->number, trace_item->name.c_str());
     Gate* const gate = pass.held();
     if (gate != nullptr) gate->poll(*worker.task);
     pool.lock.lock();
@@ -121,6 +133,33 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
 
 namespace {
 
+// Before a worker parks it looks around for a moment: to park and to be woken costs both sides microseconds, in which a
+// steady producer makes dozens of items. It counts as running meanwhile, so producers only push; it looks at their line
+// seldom, so that several pushes go into one look; whoever has found work for it under the lock says so by
+// poke_lingerer(). A find doubles the length of the next search, a failure halves it: an idle pool costs next to nothing.
+// Called under the lock, which it lets go. False: nothing came, or this is no place to linger.
+bool linger(Worker& worker, const GatePass& pass) {
+    constexpr unsigned kLeast = 4, kMost = 64, kPauses = 8;  // on x86-64 64 looks are about 25 us
+    WorkerPool& pool = *worker.pool;
+    // One is enough for a pool. Whoever wants the gate must not wait for this; a simulated machine has nobody running
+    // meanwhile; a worker that counts for nothing (of an unbound pool) keeps no producer from waking another.
+    if (pass.held() != nullptr || pool.lingering.load(std::memory_order_relaxed) || worker.has(Worker::kNotRunning) ||
+        pool.domain.substrate->simulated())
+        return false;
+    pool.lingering.store(true, std::memory_order_relaxed);
+    const unsigned looks = pool.linger_looks;
+    pool.lock.unlock();
+    bool found = false;
+    for (unsigned look = 0; look < looks && !found; ++look) {
+        for (unsigned i = 0; i < kPauses; ++i) spin_pause();
+        found = pool.inbox.load(std::memory_order_relaxed) != nullptr || !pool.lingering.load(std::memory_order_relaxed);
+    }
+    pool.lock.lock();
+    pool.lingering.store(false, std::memory_order_relaxed);
+    pool.linger_looks = found ? std::min(2 * looks, kMost) : std::max(looks / 2, kLeast);
+    return found;
+}
+
 // The next item that this worker may start, or null. May let the lock go: to wait for the CPU, or for a gate.
 Work* next_work(Worker& worker, GatePass& pass) {
     WorkerPool& pool = *worker.pool;
@@ -130,7 +169,12 @@ Work* next_work(Worker& worker, GatePass& pass) {
         if (first == nullptr) {
             if (pool.worklist.empty()) pool.splice_inbox();
             first = pool.worklist.front();
-            if (first == nullptr || !pool.keep_working()) return nullptr;
+            if (!pool.keep_working()) return nullptr;
+            if (first == nullptr) {
+                // What comes after a search in vain is found on the way to the futex.
+                if (!linger(worker, pass)) return nullptr;
+                continue;
+            }
         }
         // The dispatch rule: nothing starts on a CPU that somebody holds non-preemptibly.
         if (pool.kind == PoolKind::bound) {
@@ -179,7 +223,8 @@ void worker_main(Task& self, void* arg) {
     --pool.nr_starting;
     pool.enter_idle(worker);
     for (;;) {
-        // Idle.
+        // Idle. First the word to the producers, then the look: they push first and look at it then.
+        pool.wake_below.store(static_cast<int>(pool.width));
         if (worker.has(Worker::kDie)) break;
         pool.splice_inbox();
         if (!pool.need_more_worker()) {

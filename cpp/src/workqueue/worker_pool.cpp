@@ -21,6 +21,7 @@ constexpr Nanoseconds kCreateCooldown = kSecond;
 
 WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr)
     : domain(d), kind(k), cpu(c), nice(n), width(w), number(nr) {
+    wake_below.store(static_cast<int>(w));
     cpumask = c == kCpuUnbound ? CpuMask::first_n(d.nr_cpus) : CpuMask::of(static_cast<unsigned>(c));
     cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
     timer_setup(
@@ -51,6 +52,7 @@ void WorkerPool::splice_inbox_slow() noexcept {
         oldest = next;
         work_data::pwq_of(work->data.load(std::memory_order_relaxed))->enqueue(*work);
     }
+    poke_lingerer();
 }
 
 bool WorkerPool::kick() noexcept {
@@ -59,30 +61,14 @@ bool WorkerPool::kick() noexcept {
         domain.workqueues->kick_bh(*this);
         return true;
     }
+    poke_lingerer();
     if (!need_more_worker()) return false;
     ListNode* first = idle.front();
     // A worker that is just being created looks for work when it starts.
     if (first == nullptr) return nr_starting != 0;
+    wake_below.store(0);
     domain.substrate->wake(*container_of(first, &Worker::idle_node)->task);
     return true;
-}
-
-Worker* WorkerPool::find_executing(const Work* work, WorkFunction func) noexcept {
-    for (Worker* w = busy[bucket(work)]; w != nullptr; w = w->hash_next)
-        if (w->current_work == work && w->current_func == func) return w;
-    return nullptr;
-}
-
-void WorkerPool::hash_add(Worker& worker) noexcept {
-    Worker*& head = busy[bucket(worker.current_work)];
-    worker.hash_next = head;
-    head = &worker;
-}
-
-void WorkerPool::hash_remove(Worker& worker) noexcept {
-    Worker** link = &busy[bucket(worker.current_work)];
-    while (*link != &worker) link = &(*link)->hash_next;
-    *link = worker.hash_next;
 }
 
 std::string WorkerPool::info() const {

@@ -86,7 +86,7 @@ struct Domain {
     // Visits every task under the tasks lock: fn must be short and take no other lock.
     void for_each_task(const std::function<void(Task&)>& fn);
     // Makes every wait of the machine's tasks return Wake::exit (halting).
-    void evict_waiters(bool adopted_too);
+    void evict_waiters(const Task* except);
     // The last adopted tasks stop being this machine's.
     void disown_adopted();
 

@@ -34,7 +34,8 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue {
     WorkerPool* pool = nullptr;  // I
     Workqueue* wq = nullptr;     // I
     NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
-    unsigned work_color = 0;     // L
+    // A line of their own: producers read the pointers above for every item, the worker writes these.
+    alignas(64) unsigned work_color = 0;  // L
     int flush_color = -1;        // L: the colour a flush waits for, or -1
     std::array<std::uint32_t, work_data::kColors> nr_in_flight{};  // L
     int nr_active = 0;           // L

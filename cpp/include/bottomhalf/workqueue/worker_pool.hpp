@@ -70,8 +70,12 @@ struct WorkerPool {
 
     alignas(64) Atomic<ListNode*> inbox{nullptr};  // A: claimed items, newest first, linked by next
     alignas(64) Atomic<int> nr_running{0};         // A: workers that count as running
-    Atomic<int> width_now{1};                      // A: width, or 0 when producers must take the lock
+    // A, L to write: producers take the lock while nr_running is below it. width, or 0 while a woken worker is on its way:
+    // it raises this again before it looks at the inbox, so whoever pushed and saw 0 is served.
+    Atomic<int> wake_below{1};
+    Atomic<bool> lingering{false};                 // A, L to write: a worker looks for work a little before it parks
     alignas(64) RawLock lock;
+    unsigned linger_looks = 8;                     // L: how long it will look, as experience says
     List worklist;                                 // L
     std::array<Worker*, kBuckets> busy{};          // L: by item address
     List idle;                                     // L: most recently idle first
@@ -98,10 +102,26 @@ struct WorkerPool {
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
-    Worker* find_executing(const Work* work, WorkFunction func) noexcept;
+    // There is something for a lingering worker that its look at the inbox would not show.
+    void poke_lingerer() noexcept {
+        if (lingering.load(std::memory_order_relaxed)) lingering.store(false, std::memory_order_relaxed);
+    }
+    Worker* find_executing(const Work* work, WorkFunction func) noexcept {
+        for (Worker* w = busy[bucket(work)]; w != nullptr; w = w->hash_next)
+            if (w->current_work == work && w->current_func == func) return w;
+        return nullptr;
+    }
     Worker* find_executing(const Work* work) noexcept { return find_executing(work, work->func); }
-    void hash_add(Worker& worker) noexcept;
-    void hash_remove(Worker& worker) noexcept;
+    void hash_add(Worker& worker) noexcept {
+        Worker*& head = busy[bucket(worker.current_work)];
+        worker.hash_next = head;
+        head = &worker;
+    }
+    void hash_remove(Worker& worker) noexcept {
+        Worker** link = &busy[bucket(worker.current_work)];
+        while (*link != &worker) link = &(*link)->hash_next;
+        *link = worker.hash_next;
+    }
     bool too_many_idle() const noexcept {
         const int nr_busy = nr_workers - nr_idle;
         const int spare = nr_idle + (manager_active ? 1 : 0);

@@ -106,6 +106,9 @@ private:
     bool queue_slow(Work& work, int cpu);
     bool chained(Task& self) const noexcept;
     [[noreturn]] void refuse(const Work& work) const;
+    void refuse_other_machine(const Work& work, std::uint64_t word) const;
+    [[noreturn]] void belongs_to(const Work& work, const Domain& other) const;
+    void check_reclaim(const Task& self, const Workqueue& target, const char* call) const;
     void trace_queue(const Work& work, int req_cpu, const WorkerPool& pool);
     void trace_activate(const Work& work);
     PoolWorkqueue& pick(int cpu, Task& self);
