@@ -230,7 +230,7 @@ TEST_F(Operations, EvictionEndsWaits) {
         task_sleep(self, kForever, "never");
     });
     sleep(init(), ms);
-    domain->evict_waiters(false);
+    domain->evict_waiters(&init());
     join(a);
     EXPECT_EQ(take_log(), "exit@1000");
 }
