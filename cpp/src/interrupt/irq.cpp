@@ -9,6 +9,8 @@ namespace {
 constexpr int kMaxIrq = 4095;
 // Linux: of 100000 interrupts more than 99900 unhandled ones, less than 100 ms apart, make a line nobody cares for.
 constexpr unsigned kSpuriousWindow = 100000, kSpuriousLimit = 99900;
+// A thread function that is not through after this time is not waited for by a halting machine.
+constexpr Nanoseconds kStuck = kSecond;
 }  // namespace
 
 std::shared_ptr<IrqAction> IrqLine::request(IrqAction::Handler handler, IrqAction::Handler thread_fn, unsigned flags,
@@ -95,11 +97,13 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
     if (action.thread_ == &self)
         throw DeadlockError("free_irq: called from the action's own thread function, it would wait for itself");
     std::shared_ptr<IrqAction> keep;
+    std::ptrdiff_t place = 0;
     {
         RawGuard guard(lock_);
         auto it = std::find_if(actions_.begin(), actions_.end(), [&](auto& a) { return a.get() == &action; });
         if (it != actions_.end()) {
             keep = *it;
+            place = it - actions_.begin();
             actions_.erase(it);
             action.stopping_ = true;
         }
@@ -107,14 +111,19 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
     if (keep == nullptr)
         throw MisuseError("irq-already-free", "free_irq: trying to free already-free IRQ " + std::to_string(irq_) +
                                                   " action '" + action.name_ + "'");
-    throw_unless_ok(idle_.wait(
-                        self,
-                        [&] {
-                            RawGuard guard(lock_);
-                            return !in_progress_;
-                        },
-                        deadline, "free_irq"),
-                    "free_irq");
+    const auto through = [&] {
+        RawGuard guard(lock_);
+        return !in_progress_ && !action.thread_active_ && !action.wake_pending_;
+    };
+    try {
+        throw_unless_ok(idle_.wait(self, through, deadline, "free_irq"), "free_irq");
+    } catch (...) {
+        // Registered as before: its thread must not be left behind.
+        RawGuard guard(lock_);
+        action.stopping_ = false;
+        actions_.insert(actions_.begin() + std::min(place, static_cast<std::ptrdiff_t>(actions_.size())), keep);
+        throw;
+    }
     if (keep->thread_ != nullptr) {
         domain_.substrate->wake(*keep->thread_);
         domain_.join_task(*keep->thread_);
@@ -379,13 +388,26 @@ void IrqController::stop() {
         for (auto& [irq, line] : lines_) lines.push_back(line.get());
     }
     for (IrqLine* line : lines)
-        for (auto& action : line->actions()) {
+        for (auto& action : line->actions()) line->end(*action);
+}
+
+void IrqLine::end(IrqAction& action) {
+    try {
+        for (Nanoseconds limit = domain_.now() + kStuck;; limit = kForever) {
             try {
-                line->free(*action);
-            } catch (const MisuseError&) {
-                // Freed by somebody else between the look and the call.
+                return free(action, limit);
+            } catch (const TimedOut&) {
+                if (action.thread_ == nullptr) continue;  // a handler that is being called: that ends
+                domain_.log.write(domain_.now(), LogLevel::warning,
+                                  "machine halt: never ends by itself, evicted: thread function of " +
+                                      std::string(action.thread_->name));
+                action.thread_->exiting.store(true);
+                domain_.substrate->wake(*action.thread_);
             }
         }
+    } catch (const MisuseError&) {
+        // Freed by somebody else between the look and the call.
+    }
 }
 
 }  // namespace bottomhalf

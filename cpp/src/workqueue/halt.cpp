@@ -42,6 +42,21 @@ std::vector<std::string> WorkqueueSubsystem::running_items() {
     return items;
 }
 
+std::vector<std::string> WorkqueueSubsystem::queued_items() {
+    std::vector<std::string> items;
+    for_each_pool([&](WorkerPool& pool) {
+        RawGuard guard(pool.lock);
+        pool.splice_inbox();
+        for (ListNode* n = pool.worklist.begin(); n != pool.worklist.end(); n = n->next) {
+            Work* work = container_of(n, &Work::entry);
+            if (is_flush_barrier(*work)) continue;
+            items.push_back(describe_function(domain_, work, work->func) + " of workqueue '" +
+                            pwq_of(work->data.load(std::memory_order_relaxed))->wq->name() + "'");
+        }
+    });
+    return items;
+}
+
 bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
     // Every so often it looks whether anything moved. An item that sleeps in the engine for a second while nothing at all
     // completes may well wait for something that the halting program will never do.
@@ -78,7 +93,10 @@ bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
         }
         if (empty) return true;
         if (round == kRounds) {
-            for (auto& item : running_items())
+            // At this instant it may run, or be between two runs.
+            auto items = running_items();
+            for (auto& item : queued_items()) items.push_back(std::move(item));
+            for (auto& item : items)
                 domain_.log.write(domain_.now(), LogLevel::warning,
                                   "machine halt: requeues itself without end, refused from now on: " + item);
             refuse_all(false);

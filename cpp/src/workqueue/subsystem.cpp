@@ -147,6 +147,10 @@ std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned 
     RawGuard guard(lock_);
     if (refusing_all_) wq->refusal_ = Refusal::halted;
     wq->refusing_.store(refusing_all_);
+    if (freezing_ && (flags & wq_flag::kFreezable) != 0) {
+        wq->frozen_ = true;
+        wq->adjust_limits();
+    }
     workqueues_.push_back(wq);
     return wq;
 }
@@ -221,6 +225,11 @@ void WorkqueueSubsystem::remove(Workqueue& wq) {
 }
 
 void WorkqueueSubsystem::freeze() {
+    {
+        // First this, then those that are there: whatever is made from now on is born frozen.
+        RawGuard guard(lock_);
+        freezing_ = true;
+    }
     for (auto& wq : workqueues()) {
         if ((wq->flags() & wq_flag::kFreezable) == 0) continue;
         RawGuard guard(wq->lock_);
@@ -241,6 +250,10 @@ bool WorkqueueSubsystem::freeze_busy() {
 }
 
 void WorkqueueSubsystem::thaw() {
+    {
+        RawGuard guard(lock_);
+        freezing_ = false;
+    }
     for (auto& wq : workqueues()) {
         RawGuard guard(wq->lock_);
         if (!wq->frozen_) continue;

@@ -64,6 +64,7 @@ public:
     std::shared_ptr<IrqAction> request(IrqAction::Handler handler, IrqAction::Handler thread_fn, unsigned flags,
                                        std::string name, void* dev);
     // Linux: free_irq. Waits for running handlers and ends the action's thread. Throws MisuseError("irq-already-free").
+    // On TimedOut or Interrupted the action is registered as before.
     // CONTEXT: task that may sleep, not the action's own thread.
     void free(IrqAction& action, Nanoseconds deadline = kForever);
     std::vector<std::shared_ptr<IrqAction>> actions() const;
@@ -86,6 +87,7 @@ private:
     IrqReturn call(IrqAction::Handler handler, IrqAction& action, GatePass& pass);
     bool quiescent() const;   // no handler and no woken thread
     void account(bool was_handled);
+    void end(IrqAction& action);  // halting: frees it, and evicts a thread function that does not end
     void refuse_own_thread(const Task& self, const char* call) const;
 
     Domain& domain_;

@@ -59,6 +59,8 @@ public:
     std::size_t cancel_all(bool named_in_log);
     // The items that run now, for reports: "kworker/0:1 runs NAME of workqueue WQ".
     std::vector<std::string> running_items();
+    // The items that wait to be started, likewise; held-back ones not.
+    std::vector<std::string> queued_items();
     std::uint64_t completed() const;
 
     // Linux: schedule_on_each_cpu: runs func once on every CPU and waits for all. CONTEXT: task that may sleep.
@@ -95,6 +97,7 @@ private:
     std::vector<std::unique_ptr<Worker>> bh_workers_;
     Atomic<Nanoseconds> idle_timeout_{300 * kSecond};
     bool refusing_all_ = false;  // L: lock_
+    bool freezing_ = false;      // L: lock_
 };
 
 }  // namespace bottomhalf
