@@ -156,6 +156,7 @@ def test_destroy_times_out(m):
 def test_halt_times_out_and_can_be_repeated(boot):
     """halt with a timeout raises TimeoutError; the machine can be halted afterwards."""
     machine = boot(cpus=1)
+    machine.activate()
     item = held_item(machine.system_wq)
     with pytest.raises(TimeoutError):
         machine.halt(timeout=SOON)

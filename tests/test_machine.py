@@ -23,7 +23,6 @@ from helpers import (
     python,
     run_in_work,
     threads,
-    wait_asleep,
     works_on,
 )
 
@@ -242,10 +241,9 @@ def test_halted_machines_say_so(boot):
 def test_halt_from_another_thread(m):
     """A machine may be halted from another thread while its booter waits; the wait ends by MachineExit."""
     item = held_item(m.system_wq)
-    main = threading.get_native_id()
 
     def halt():
-        wait_asleep(main)
+        eventually(lambda: m.system_wq._in_flight == 2, "the item and the flush barrier behind it")
         m.halt(pending="cancel", timeout=LONG)
 
     killer = Call(halt)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import _interpreter  # isort: skip  # noqa: F401  (first: it refuses sub-interpreters)
 from . import _core
 from ._constants import IRQF, WQ, Busy, IrqReturn, Softirq
 from ._core import (
