@@ -213,7 +213,7 @@ struct Chain {
         else
             self->done.store(true, std::memory_order_release);
     }
-    std::atomic<bool> done{false};
+    alignas(64) std::atomic<bool> done{false};  // polled by the producer, far from what the worker writes
 };
 
 double queue_pending(Machine& machine, std::size_t n) {

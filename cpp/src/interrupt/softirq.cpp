@@ -68,8 +68,7 @@ void Softirqs::wake_ksoftirqd(unsigned cpu) noexcept {
     if (per_cpu_[cpu]->ksoftirqd != nullptr) domain_.substrate->wake(*per_cpu_[cpu]->ksoftirqd);
 }
 
-void Softirqs::raise(Softirq nr, unsigned cpu) {
-    Task& self = domain_.self();
+void Softirqs::raise(Softirq nr, unsigned cpu, Task& self) {
     BH_TRACE(domain_, cpu, self, "softirq_raise", "vec=%u [action=%s]", static_cast<unsigned>(nr), softirq_name(nr));
     raise_pending(nr, cpu);
     // The exit of this interrupt, or this task's local_bh_enable, is going to look.
@@ -102,8 +101,9 @@ void Softirqs::process(unsigned cpu, Task& self) {
                 wake_ksoftirqd(cpu);
                 break;
             }
+            // Looked at first: most calls end here after one pass, and the outermost caller looks again anyway.
+            if (mine.pending.load() == 0) break;
             std::uint32_t bits = mine.pending.exchange(0);
-            if (bits == 0) break;
             if (round == 0) {
                 // The clock is read only when a second pass is asked for.
             } else if (limit == 0) {

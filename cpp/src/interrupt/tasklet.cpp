@@ -33,14 +33,13 @@ const Tasklet* Tasklets::running_in(const Task& self) noexcept { return t_runner
 bool Tasklets::schedule(Tasklet& tasklet, Softirq level, Task& self) {
     const std::uint32_t bits = Tasklet::kSched | (level == Softirq::hi ? Tasklet::kHi : 0);
     std::uint32_t state = tasklet.state.load(std::memory_order_relaxed);
-    do {
+    for (;;) {
+        const bool scheduled = (state & Tasklet::kSched) != 0;
         // Read-modify-write even when it changes nothing: a caller's stores must be seen by the run that is coming.
-        if ((state & Tasklet::kSched) != 0) {
-            if (tasklet.state.compare_exchange_weak(state, state)) return false;
-            continue;
-        }
-    } while ((state & Tasklet::kSched) != 0 ||
-             !tasklet.state.compare_exchange_weak(state, (state & ~Tasklet::kHi) | bits));
+        if (!tasklet.state.compare_exchange_weak(state, scheduled ? state : (state & ~Tasklet::kHi) | bits)) continue;
+        if (scheduled) return false;
+        break;
+    }
     const auto cpu = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
     tasklet.cpu = static_cast<std::int32_t>(cpu);
     if (gate_of(tasklet.callback) != nullptr) domain_.softirqs->count_gated(level, cpu, 1);
@@ -54,7 +53,8 @@ bool Tasklets::schedule(Tasklet& tasklet, Softirq level, Task& self) {
         do tasklet.next = head;
         while (!list.inbox.compare_exchange_weak(head, &tasklet));
     }
-    if ((domain_.softirqs->pending(cpu) >> static_cast<unsigned>(level) & 1) == 0) domain_.softirqs->raise(level, cpu);
+    if ((domain_.softirqs->pending(cpu) >> static_cast<unsigned>(level) & 1) == 0)
+        domain_.softirqs->raise(level, cpu, self);
     return true;
 }
 
@@ -68,15 +68,16 @@ void Tasklets::run(unsigned cpu, Softirq level, Task& self, GatePass& pass) {
     Tasklet** tail = &batch;
     if (mine.recheck.load(std::memory_order_relaxed) && mine.recheck.exchange(false)) {
         RawGuard guard(mine.aside_lock);
-        std::erase_if(mine.aside, [&](Tasklet* t) {
+        const auto taken = std::erase_if(mine.aside, [&](Tasklet* t) {
             if (((t->state.load() & Tasklet::kHi) != 0) != (level == Softirq::hi)) return false;
             t->next = nullptr;
             *tail = t;
             tail = &t->next;
             return true;
         });
-        // The other level's may be among those left.
-        if (!mine.aside.empty() && level == Softirq::hi) mine.recheck.store(true);
+        nr_aside_.fetch_sub(static_cast<std::uint32_t>(taken));
+        // The other level's are left for its own run.
+        if (!mine.aside.empty()) mine.recheck.store(true);
     }
     if (list.inbox.load(std::memory_order_relaxed) != nullptr) {
         Tasklet *reversed = nullptr, *t = list.inbox.exchange(nullptr);
@@ -102,22 +103,23 @@ void Tasklets::run(unsigned cpu, Softirq level, Task& self, GatePass& pass) {
 }
 
 void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self, GatePass& pass) {
-    std::uint32_t state = tasklet.state.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((state & Tasklet::kRun) != 0 || tasklet.count.load() != 0) return set_aside(tasklet, cpu);
-        if (tasklet.state.compare_exchange_weak(state, (state & ~Tasklet::kSched) | Tasklet::kRun)) break;
-    }
+    // It is on this CPU's list, so SCHED is set and nobody else can claim it; RUN of another CPU can only go away.
+    if (tasklet.is_running() || tasklet.count.load() != 0) return set_aside(tasklet, cpu);
+    static_assert(Tasklet::kRun == 2 * Tasklet::kSched);
+    tasklet.state.fetch_add(Tasklet::kRun - Tasklet::kSched);  // SCHED off and RUN on, by one addition
     // Disabled between the look and the claim: a disable() that saw no run in progress has returned already.
     if (tasklet.count.load() != 0) {
-        state = tasklet.state.load();
+        std::uint32_t state = tasklet.state.load();
         while (!tasklet.state.compare_exchange_weak(state, (state & ~Tasklet::kRun) | Tasklet::kSched)) {
         }
         if (waiting_.load() != 0) waiters_.wake_all();
         // Scheduled anew meanwhile: that schedule stands for both and is queued on its own.
         if ((state & Tasklet::kSched) == 0)
             set_aside(tasklet, cpu);
-        else if (gate_of(tasklet.callback) != nullptr)
-            domain_.softirqs->count_gated(level, cpu, -1);
+        else {
+            if (gate_of(tasklet.callback) != nullptr) domain_.softirqs->count_gated(level, cpu, -1);
+            recheck_aside();
+        }
         return;
     }
     auto* const callback = tasklet.callback;
@@ -133,13 +135,15 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     try {
         callback(&tasklet);
     } catch (const std::exception& e) {
-        domain_.log.write(domain_.now(), LogLevel::err, std::string("tasklet: exception left the callback: ") + e.what());
+        domain_.log.write(domain_.now(), LogLevel::err,
+                          std::string("tasklet: exception left the callback: ") + e.what());
     }
     t_running = outer;
     t_runner = outer_task;
     BH_TRACE(domain_, cpu, self, "tasklet_exit", "tasklet=t%u", domain_.trace.id_of(&tasklet));
-    // A tasklet ends by this one access, but for a new schedule whose CPU must look again.
-    if ((tasklet.state.fetch_and(~Tasklet::kRun) & Tasklet::kSched) != 0) recheck(tasklet);
+    // A tasklet ends by this one access: it may be gone right after. Scheduled anew, it may have been set aside
+    // meanwhile.
+    if ((tasklet.state.fetch_sub(Tasklet::kRun) & Tasklet::kSched) != 0) recheck_aside();
     if (waiting_.load() != 0) waiters_.wake_all();
 }
 
@@ -148,15 +152,26 @@ void Tasklets::set_aside(Tasklet& tasklet, unsigned cpu) {
     {
         RawGuard guard(mine.aside_lock);
         mine.aside.push_back(&tasklet);
+        nr_aside_.fetch_add(1u);
     }
-    // Enabled, or the other run ended, while it was on its way here: nobody else would look.
-    if (tasklet.count.load() == 0 && !tasklet.is_running()) recheck(tasklet);
+    // Counted first, looked second; enable() and the end of a run do it in the other order. Only this CPU takes it from
+    // there, so it is still alive.
+    if (tasklet.count.load() == 0 && !tasklet.is_running()) recheck_aside();
 }
 
-void Tasklets::recheck(Tasklet& tasklet) {
-    const auto cpu = static_cast<unsigned>(tasklet.cpu);
-    per_cpu_[cpu]->recheck.store(true);
-    domain_.softirqs->raise((tasklet.state.load() & Tasklet::kHi) != 0 ? Softirq::hi : Softirq::tasklet, cpu);
+void Tasklets::recheck_aside() {
+    if (nr_aside_.load() == 0) return;
+    for (unsigned cpu = 0; cpu < per_cpu_.size(); ++cpu) {
+        PerCpu& mine = *per_cpu_[cpu];
+        bool any_hi = false, any = false;
+        {
+            RawGuard guard(mine.aside_lock);
+            for (const Tasklet* t : mine.aside) ((t->state.load() & Tasklet::kHi) != 0 ? any_hi : any) = true;
+        }
+        if (any_hi || any) mine.recheck.store(true);
+        if (any_hi) domain_.softirqs->raise(Softirq::hi, cpu);
+        if (any) domain_.softirqs->raise(Softirq::tasklet, cpu);
+    }
 }
 
 WaitResult Tasklets::wait(Task& self, Tasklet& tasklet, std::uint32_t bits, Nanoseconds deadline, const char* call) {
@@ -171,8 +186,9 @@ WaitResult Tasklets::wait(Task& self, Tasklet& tasklet, std::uint32_t bits, Nano
 void Tasklets::disable(Tasklet& tasklet, Nanoseconds deadline) {
     Task& self = domain_.self();
     if (running_in(self) == &tasklet)
-        throw DeadlockError("tasklet_disable: called from the tasklet's own callback, it would wait for itself; use "
-                            "disable_nosync()");
+        throw DeadlockError(
+            "tasklet_disable: called from the tasklet's own callback, it would wait for itself; use "
+            "disable_nosync()");
     might_sleep(self, "tasklet_disable");
     tasklet.count.fetch_add(1);
     struct Undo {
@@ -191,10 +207,11 @@ void Tasklets::enable(Tasklet& tasklet) {
     std::int32_t depth = tasklet.count.load();
     do {
         if (depth <= 0)
-            throw UnbalancedEnable("tasklet_enable: the tasklet is not disabled; each enable() needs a disable() before");
-    } while (!tasklet.count.compare_exchange_weak(depth, depth - 1, std::memory_order_seq_cst,
-                                                  std::memory_order_seq_cst));
-    if (depth == 1 && tasklet.scheduled()) recheck(tasklet);
+            throw UnbalancedEnable(
+                "tasklet_enable: the tasklet is not disabled; each enable() needs a disable() before");
+    } while (
+        !tasklet.count.compare_exchange_weak(depth, depth - 1, std::memory_order_seq_cst, std::memory_order_seq_cst));
+    if (depth == 1) recheck_aside();
 }
 
 void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
@@ -221,9 +238,9 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
             t.waiters_.wake_all();
         }
     } release{*this, tasklet};
-    throw_unless_ok(
-        waiters_.wait(self, [&] { return (tasklet.state.load() & Tasklet::kRun) == 0; }, deadline, "tasklet_kill"),
-        "tasklet_kill");
+    throw_unless_ok(waiters_.wait(
+                        self, [&] { return (tasklet.state.load() & Tasklet::kRun) == 0; }, deadline, "tasklet_kill"),
+                    "tasklet_kill");
 }
 
 void Tasklets::drop_all() {
@@ -239,6 +256,7 @@ void Tasklets::drop_all() {
         {
             RawGuard guard(mine.aside_lock);
             found.insert(found.end(), mine.aside.begin(), mine.aside.end());
+            nr_aside_.fetch_sub(static_cast<std::uint32_t>(mine.aside.size()));
             mine.aside.clear();
         }
         for (Tasklet* t : found) {

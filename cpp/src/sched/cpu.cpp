@@ -32,7 +32,6 @@ void Cpu::wait_for(Task& self, Ready ready) {
 }
 
 void Cpu::wake_waiters() noexcept {
-    if (waiters.load() == 0) [[likely]] return;
     RawGuard guard(wait_lock);
     while (ListNode* node = waiting.pop_front()) {
         Task* task = container_of(node, &Waiter::node)->task;
@@ -40,36 +39,23 @@ void Cpu::wake_waiters() noexcept {
     }
 }
 
-bool Cpu::try_own_bh(Task& self) noexcept {
-    Task* none = nullptr;
-    return bh_owner.compare_exchange(none, &self);
-}
-void Cpu::own_bh(Task& self) {
-    if (try_own_bh(self)) [[likely]] return;
+void Cpu::wait_for_bh(Task& self) {
     wait_for(self, [&] { return try_own_bh(self); });
 }
-void Cpu::disown_bh(Task&) noexcept {
-    bh_owner.exchange(nullptr);
-    wake_waiters();
-}
-bool Cpu::try_own_irq(Task& self) noexcept {
-    Task* none = nullptr;
-    return irq_owner.compare_exchange(none, &self);
-}
-void Cpu::own_irq(Task& self) {
-    if (try_own_irq(self)) [[likely]] return;
+void Cpu::wait_for_irq(Task& self) {
     wait_for(self, [&] { return try_own_irq(self); });
-}
-void Cpu::disown_irq(Task&) noexcept {
-    irq_owner.exchange(nullptr);
-    wake_waiters();
 }
 void Cpu::release_preemption() noexcept {
     preempt_holders.fetch_sub(1u);
-    wake_waiters();
+    if (waiters.load() != 0) [[unlikely]]
+        wake_waiters();
 }
 void Cpu::wait_until_preemptible(Task& self) {
-    wait_for(self, [&] { return preemptible_for(self); });
+    wait_for(self, [&] {
+        // As preemptible_for(), but in the order that wait_for relies on.
+        const Task *bh = bh_owner.load(), *irq = irq_owner.load();
+        return (bh == nullptr || bh == &self) && (irq == nullptr || irq == &self) && preempt_holders.load() == 0;
+    });
 }
 
 }  // namespace bottomhalf

@@ -34,7 +34,8 @@ public:
     void open(Softirq nr, SoftirqHandler handler, void* arg, bool gated = false);
     // Linux: raise_softirq. Sets the pending bit and, when no interrupt exit or local_bh_enable of the caller will look
     // at it, wakes ksoftirqd of that CPU.
-    void raise(Softirq nr, unsigned cpu);
+    void raise(Softirq nr, unsigned cpu) { raise(nr, cpu, domain_.self()); }
+    void raise(Softirq nr, unsigned cpu, Task& self);
     // Linux: __raise_softirq_irqoff. The pending bit only: the caller's context is left soon.
     void raise_pending(Softirq nr, unsigned cpu) noexcept {
         per_cpu_[cpu]->pending.fetch_or(1u << static_cast<unsigned>(nr));
@@ -52,8 +53,8 @@ public:
         per_cpu_[cpu]->gated[static_cast<unsigned>(nr)].fetch_add(change, std::memory_order_relaxed);
     }
 
-    // Runs pending softirqs on the CPU when the calling context allows it, else wakes ksoftirqd or leaves them to whoever
-    // holds the CPU's bottom halves. For the end of a hard interrupt.
+    // Runs pending softirqs on the CPU when the calling context allows it, else wakes ksoftirqd or leaves them to
+    // whoever holds the CPU's bottom halves. For the end of a hard interrupt.
     void run_at_irq_exit(unsigned cpu, Task& self);
     // BH workqueues run before the tasklets of a level (workqueue installs it). Vector is hi or tasklet.
     void (*before_tasklets)(Domain&, unsigned cpu, Softirq level, Task& self, GatePass& pass) = nullptr;

@@ -19,11 +19,11 @@ namespace bottomhalf {
 struct Tasklet {
     static constexpr std::uint32_t kSched = 1, kRun = 2, kHi = 4;
 
-    Tasklet* next = nullptr;         // by whoever set SCHED; then by the list's owner
+    Tasklet* next = nullptr;  // by whoever set SCHED; then by the list's owner
     Atomic<std::uint32_t> state{0};
-    Atomic<std::int32_t> count{0};   // disable depth: runs only at 0
+    Atomic<std::int32_t> count{0};  // disable depth: runs only at 0
     void (*callback)(Tasklet*) = nullptr;
-    std::int32_t cpu = 0;            // by whoever set SCHED: where it will run
+    std::int32_t cpu = 0;  // by whoever set SCHED: where it will run
 
     constexpr Tasklet() noexcept = default;
     explicit constexpr Tasklet(void (*cb)(Tasklet*), bool disabled = false) noexcept
@@ -46,8 +46,8 @@ public:
     // Linux: tasklet_disable: counts, then sleeps until no run is in progress. On TimedOut or Interrupted the count is
     // taken back. Throws DeadlockError from its own callback. CONTEXT: task that may sleep.
     void disable(Tasklet& tasklet, Nanoseconds deadline = kForever);
-    // Linux: tasklet_enable. Throws UnbalancedEnable when the tasklet is not disabled (Linux counts below zero and never
-    // runs it again). CONTEXT: any.
+    // Linux: tasklet_enable. Throws UnbalancedEnable when the tasklet is not disabled (Linux counts below zero and
+    // never runs it again). CONTEXT: any.
     void enable(Tasklet& tasklet);
     // Linux: tasklet_kill: sleeps until the tasklet is neither scheduled nor running. It can be scheduled again
     // afterwards. Does not return while the tasklet is scheduled and disabled. CONTEXT: task that may sleep.
@@ -65,21 +65,23 @@ private:
             Tasklet* head = nullptr;          // only by the holder of the CPU's bottom-half lock
             Tasklet** tail = &head;
         };
-        Level levels[2];                // 0: HI, 1: TASKLET
+        Level levels[2];  // 0: HI, 1: TASKLET
         RawLock aside_lock;
-        std::vector<Tasklet*> aside;    // L: aside_lock
-        Atomic<bool> recheck{false};    // something in aside may be able to run
+        std::vector<Tasklet*> aside;  // L: aside_lock
+        Atomic<bool> recheck{false};  // something in aside may be able to run
     };
     static unsigned index(Softirq level) noexcept { return level == Softirq::hi ? 0 : 1; }
     void run(unsigned cpu, Softirq level, Task& self, GatePass& pass);
     void run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self, GatePass& pass);
     void set_aside(Tasklet& tasklet, unsigned cpu);
-    void recheck(Tasklet& tasklet);
+    // Something may have become able to run: the CPUs that set tasklets aside look again.
+    void recheck_aside();
     WaitResult wait(Task& self, Tasklet& tasklet, std::uint32_t bits, Nanoseconds deadline, const char* call);
 
     Domain& domain_;
     std::vector<std::unique_ptr<PerCpu>> per_cpu_;
     Atomic<std::uint32_t> waiting_{0};
+    Atomic<std::uint32_t> nr_aside_{0};
     WaitQueue waiters_;
 };
 

@@ -26,12 +26,33 @@ struct alignas(64) Cpu {
     unsigned id = 0;
     Domain* domain = nullptr;
 
-    bool try_own_bh(Task& self) noexcept;
-    void own_bh(Task& self);  // waits; the caller holds neither gate nor internal lock
-    void disown_bh(Task& self) noexcept;
-    bool try_own_irq(Task& self) noexcept;
-    void own_irq(Task& self);
-    void disown_irq(Task& self) noexcept;
+    bool try_own_bh(Task& self) noexcept {
+        Task* none = nullptr;
+        return bh_owner.compare_exchange(none, &self);
+    }
+    // Waits; the caller holds neither gate nor internal lock.
+    void own_bh(Task& self) {
+        if (!try_own_bh(self)) [[unlikely]]
+            wait_for_bh(self);
+    }
+    void disown_bh(Task&) noexcept {
+        bh_owner.exchange(nullptr);
+        if (waiters.load() != 0) [[unlikely]]
+            wake_waiters();
+    }
+    bool try_own_irq(Task& self) noexcept {
+        Task* none = nullptr;
+        return irq_owner.compare_exchange(none, &self);
+    }
+    void own_irq(Task& self) {
+        if (!try_own_irq(self)) [[unlikely]]
+            wait_for_irq(self);
+    }
+    void disown_irq(Task&) noexcept {
+        irq_owner.exchange(nullptr);
+        if (waiters.load() != 0) [[unlikely]]
+            wake_waiters();
+    }
     void hold_preemption() noexcept { preempt_holders.fetch_add(1u); }
     void release_preemption() noexcept;
 
@@ -47,6 +68,8 @@ struct alignas(64) Cpu {
 private:
     template <class Ready>
     void wait_for(Task& self, Ready ready);
+    void wait_for_bh(Task& self);
+    void wait_for_irq(Task& self);
     void wake_waiters() noexcept;
 };
 
