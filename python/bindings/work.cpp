@@ -373,7 +373,8 @@ PyType_Slot work_slots[] = {
     {Py_tp_getset, work_getset},
     {Py_tp_members, work_members},
     {Py_tp_doc, const_cast<char*>(
-                    "Work(func, *, name=None)\n--\n\nA work item: func(work) runs when it is queued (Linux: struct work_struct).\n\n"
+                    "Work(func=None, *, name=None)\n--\n\n"
+                    "A work item: func(work) runs when it is queued (Linux: struct work_struct).\n\n"
                     "Or subclass, override run(self) and carry your own data. The same item queued twice before it starts runs\n"
                     "once. Pending items are kept alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
@@ -386,7 +387,8 @@ PyType_Slot delayed_slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(work_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(work_clear)},
     {Py_tp_methods, delayed_methods},
-    {Py_tp_doc, const_cast<char*>("DelayedWork(func, *, name=None)\n--\n\nA work item with a timer (Linux: struct delayed_work).\n\n"
+    {Py_tp_doc, const_cast<char*>("DelayedWork(func=None, *, name=None)\n--\n\n"
+                                  "A work item with a timer (Linux: struct delayed_work).\n\n"
                                   "Its cancel, flush and disable are the delayed forms.")},
     {0, nullptr}};
 PyType_Spec delayed_spec = {"bottomhalf.DelayedWork", sizeof(PyDelayedWork), 0,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from . import _interpreter  # isort: skip  # noqa: F401  (first: it refuses sub-interpreters)
 from . import _core
@@ -145,14 +144,12 @@ def delayed_work(func: Callable[[DelayedWork], object]) -> DelayedWork:
 
 def alloc_workqueue(name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> Workqueue:
     """``current_machine().alloc_workqueue(...)``."""
-    machine: Any = current_machine()
-    return machine.alloc_workqueue(name, flags, max_active)  # type: ignore[no-any-return]
+    return current_machine().alloc_workqueue(name, flags, max_active)
 
 
 def alloc_ordered_workqueue(name: str, flags: WQ | int = WQ(0)) -> Workqueue:
     """``current_machine().alloc_ordered_workqueue(...)``."""
-    machine: Any = current_machine()
-    return machine.alloc_ordered_workqueue(name, flags)  # type: ignore[no-any-return]
+    return current_machine().alloc_ordered_workqueue(name, flags)
 
 
 def get_include() -> str:

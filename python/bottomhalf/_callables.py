@@ -18,7 +18,7 @@ def check(func: Any, positional: int, what: str) -> None:
         signature.bind(*range(positional))
     except TypeError as error:
         name = getattr(func, "__qualname__", repr(func))
-        arguments = "no argument" if positional == 0 else "one argument" if positional == 1 else f"{positional} arguments"
+        arguments = {0: "no argument", 1: "one argument"}.get(positional, f"{positional} arguments")
         raise TypeError(f"{what}: {name}{signature} will be called with {arguments}: {error}") from None
 
 

@@ -6,16 +6,17 @@ import concurrent.futures
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from . import _core
 
 __all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "DoneAndNotDone", "Future", "as_completed", "wait"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound="concurrent.futures.Future[Any]")
 
 
-class Future(_core.FutureBase, concurrent.futures.Future, Generic[T]):  # type: ignore[misc]
+class Future(_core.FutureBase, concurrent.futures.Future[T], Generic[T]):
     """The outcome of ``wq.submit(fn, ...)``: a ``concurrent.futures.Future`` that is itself the queued item.
 
     ``result()`` and ``exception()`` are sleeps that the pool sees when called in a work item; ``cancel()`` takes the
@@ -25,11 +26,15 @@ class Future(_core.FutureBase, concurrent.futures.Future, Generic[T]):  # type: 
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        def result(self, timeout: float | None = None) -> T: ...
+
     def __repr__(self) -> str:
         state = self._state.lower().replace("_and_notified", "")
         if state == "finished":
             error = self._exception
-            outcome = f"raised {type(error).__name__}" if error is not None else f"returned {type(self._result).__name__}"
+            outcome = f"returned {type(self._result).__name__}" if error is None else f"raised {type(error).__name__}"
             return f"<bottomhalf.Future {self.name}: {outcome}>"
         hint = "; result() waits for it" if state in ("pending", "running") else ""
         return f"<bottomhalf.Future {self.name}: {state}{hint}>"
@@ -58,11 +63,19 @@ def _finish(future: Any, state: str) -> None:
 _core._set_future_type(Future, _finish, _shared, concurrent.futures.CancelledError, concurrent.futures.TimeoutError)
 
 
-class DoneAndNotDone(NamedTuple):
-    """What :func:`wait` returns."""
+if TYPE_CHECKING:
 
-    done: set[Any]
-    not_done: set[Any]
+    class DoneAndNotDone(NamedTuple, Generic[F]):
+        done: set[F]
+        not_done: set[F]
+
+else:  # Python 3.10 has no generic named tuples
+
+    class DoneAndNotDone(NamedTuple):
+        """What :func:`wait` returns."""
+
+        done: set
+        not_done: set
 
 
 class _Arrivals:
@@ -89,7 +102,7 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-def wait(futures: Iterable[Any], timeout: float | None = None, return_when: str = ALL_COMPLETED) -> DoneAndNotDone:
+def wait(futures: Iterable[F], timeout: float | None = None, return_when: str = ALL_COMPLETED) -> DoneAndNotDone[F]:
     """Wait for futures, as ``concurrent.futures.wait``; in a work item the pool sees the sleep.
 
     timeout: seconds, None: for ever. return_when: FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED.
@@ -123,7 +136,7 @@ def wait(futures: Iterable[Any], timeout: float | None = None, return_when: str 
     return DoneAndNotDone(done, pending)
 
 
-def as_completed(futures: Iterable[Any], timeout: float | None = None) -> Iterator[Any]:
+def as_completed(futures: Iterable[F], timeout: float | None = None) -> Iterator[F]:
     """Yield futures as they end, as ``concurrent.futures.as_completed``.
 
     timeout: seconds for all of them, None: for ever. Raises TimeoutError when some are not over by then.

@@ -12,29 +12,16 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, SupportsIndex, TypeVar, overload
 
 from . import _core
 from ._constants import WQ, Softirq
+from ._future import Future
 
 __all__ = ["Machine", "Trace", "WorkqueueAttrs", "default_machine", "submit"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
-
-_SYSTEM = (
-    ("system_wq", 0, "``events``: per CPU, the target of ``Work.schedule`` (Linux: system_wq)."),
-    ("system_percpu_wq", 0, "The newer name of ``system_wq``."),
-    ("system_highpri_wq", 1, "``events_highpri``: per CPU, workers of nice level -20."),
-    ("system_long_wq", 2, "``events_long``: per CPU, for items that run long."),
-    ("system_unbound_wq", 3, "``events_unbound``: not tied to a CPU, no concurrency management."),
-    ("system_dfl_wq", 3, "The newer name of ``system_unbound_wq``."),
-    ("system_freezable_wq", 4, "``events_freezable``: held back while the machine is frozen."),
-    ("system_power_efficient_wq", 5, "``events_power_efficient``: per CPU here, as on Linux by default."),
-    ("system_freezable_power_efficient_wq", 6, "``events_freezable_pwr_efficient``: both."),
-    ("system_bh_wq", 7, "``events_bh``: items run in softirq context."),
-    ("system_bh_highpri_wq", 8, "``events_bh_highpri``: the same, before the others."),
-    ("system_managed_wq", 9, "Ours: all CPUs, concurrency-managed: the workqueue that replaces a thread pool."),
-)
 
 _live: weakref.WeakSet[Machine] = weakref.WeakSet()
 _names = itertools.count()
@@ -58,7 +45,7 @@ class Trace:
     def __init__(self, machine: Machine, keep_on: bool = False) -> None:
         self._machine = machine
         self._keep_on = keep_on
-        self._events: list[Any] = []
+        self._events: list[_core.TraceEvent] = []
 
     def __enter__(self) -> Trace:
         if not self._keep_on:
@@ -74,18 +61,24 @@ class Trace:
         self._events.extend(self._machine._trace_take())
 
     @property
-    def events(self) -> list[Any]:
+    def events(self) -> list[_core.TraceEvent]:
         """The events so far, in order."""
         self._collect()
         return self._events
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_core.TraceEvent]:
         return iter(self.events)
 
     def __len__(self) -> int:
         return len(self.events)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> _core.TraceEvent: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[_core.TraceEvent]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> _core.TraceEvent | list[_core.TraceEvent]:
         return self.events[index]
 
     def __str__(self) -> str:
@@ -193,8 +186,8 @@ class Machine(_core.MachineBase):
     def halt(self, pending: str = "drain", timeout: float | None = None) -> None:
         """End the machine. Idempotent.
 
-        pending: ``"drain"`` runs what is queued, ``"cancel"`` drops it. Armed timers and delayed items are cancelled and
-        named in ``m.log`` either way. An item that can never end is named there, not waited for.
+        pending: ``"drain"`` runs what is queued, ``"cancel"`` drops it. Armed timers and delayed items are cancelled
+        and named in ``m.log`` either way. An item that can never end is named there, not waited for.
         timeout: seconds, None: for ever. Raises TimeoutError (the machine is still there), DeadlockError from a task of
         its own, ValueError.
         """
@@ -266,12 +259,12 @@ class Machine(_core.MachineBase):
             before = now
 
     def at(self, seconds: float, fn: Callable[[], object]) -> None:
-        """Simulated machines: fn() in hard-interrupt context at that instant of m.now. Raises Unsupported on the host."""
+        """Simulated: fn() in hard-interrupt context at that instant of m.now. Raises Unsupported on the host."""
         raise _core.Unsupported("m.at() needs virtual time: on a host machine fire an interrupt line instead")
 
     # --- workqueues ---
 
-    def alloc_workqueue(self, name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> Any:
+    def alloc_workqueue(self, name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> _core.Workqueue:
         """Allocate a workqueue (Linux: alloc_workqueue).
 
         name: shown in traces, at most 31 characters. flags: of :class:`WQ`. max_active: items active at a time, per CPU
@@ -279,15 +272,15 @@ class Machine(_core.MachineBase):
         """
         return self._alloc(_name(name), _flags(flags), _count(max_active, "max_active"), False)
 
-    def alloc_ordered_workqueue(self, name: str, flags: WQ | int = WQ(0)) -> Any:
+    def alloc_ordered_workqueue(self, name: str, flags: WQ | int = WQ(0)) -> _core.Workqueue:
         """Allocate a workqueue that runs one item at a time, in queueing order (Linux: alloc_ordered_workqueue)."""
         return self._alloc(_name(name), _flags(flags), 1, True)
 
-    def stats(self) -> list[tuple[Any, Any]]:
+    def stats(self) -> list[tuple[_core.Workqueue, _core.WorkqueueStats]]:
         """The counters of every workqueue: a list of ``(workqueue, stats)``."""
         return [(wq, wq.stats()) for wq in self.workqueues]
 
-    def schedule_on_each_cpu(self, fn: Callable[..., object]) -> None:
+    def schedule_on_each_cpu(self, fn: Callable[[_core.Work], object]) -> None:
         """Run fn(work) once on every CPU and wait for all (Linux: schedule_on_each_cpu). Task context, may sleep."""
         works = [_core.Work(fn) for _ in range(self.cpus)]
         for cpu, work in enumerate(works):
@@ -315,11 +308,73 @@ class Machine(_core.MachineBase):
             raise value
         return value  # type: ignore[no-any-return]
 
-    def spawn(self, fn: Callable[..., Any], *args: Any, cpu: int | None = None, name: str | None = None) -> Any:
+    def spawn(self, fn: Callable[..., Any], *args: Any, cpu: int | None = None, name: str | None = None) -> _core.Task:
         """Start fn(*args) in a task of the machine; ``task.join(timeout=None)`` returns its result. Task context."""
         if not callable(fn):
             raise TypeError(f"fn must be callable, not {type(fn).__name__}")
         return self._spawn(fn, *args, cpu=cpu, name=name)
+
+    # --- the system workqueues ---
+
+    @property
+    def system_wq(self) -> _core.Workqueue:
+        """``events``: per CPU, the target of ``Work.schedule`` (Linux: system_wq)."""
+        return self._system(0)
+
+    @property
+    def system_percpu_wq(self) -> _core.Workqueue:
+        """The newer name of ``system_wq``."""
+        return self._system(0)
+
+    @property
+    def system_highpri_wq(self) -> _core.Workqueue:
+        """``events_highpri``: per CPU, workers of nice level -20."""
+        return self._system(1)
+
+    @property
+    def system_long_wq(self) -> _core.Workqueue:
+        """``events_long``: per CPU, for items that run long."""
+        return self._system(2)
+
+    @property
+    def system_unbound_wq(self) -> _core.Workqueue:
+        """``events_unbound``: not tied to a CPU, no concurrency management."""
+        return self._system(3)
+
+    @property
+    def system_dfl_wq(self) -> _core.Workqueue:
+        """The newer name of ``system_unbound_wq``."""
+        return self._system(3)
+
+    @property
+    def system_freezable_wq(self) -> _core.Workqueue:
+        """``events_freezable``: held back while the machine is frozen."""
+        return self._system(4)
+
+    @property
+    def system_power_efficient_wq(self) -> _core.Workqueue:
+        """``events_power_efficient``: per CPU here, as on Linux by default."""
+        return self._system(5)
+
+    @property
+    def system_freezable_power_efficient_wq(self) -> _core.Workqueue:
+        """``events_freezable_pwr_efficient``: both."""
+        return self._system(6)
+
+    @property
+    def system_bh_wq(self) -> _core.Workqueue:
+        """``events_bh``: items run in softirq context."""
+        return self._system(7)
+
+    @property
+    def system_bh_highpri_wq(self) -> _core.Workqueue:
+        """``events_bh_highpri``: the same, before the others."""
+        return self._system(8)
+
+    @property
+    def system_managed_wq(self) -> _core.Workqueue:
+        """Ours: all CPUs, concurrency-managed: the workqueue that replaces a thread pool."""
+        return self._system(9)
 
     # --- the interrupt side ---
 
@@ -356,14 +411,6 @@ class Machine(_core.MachineBase):
         return Trace(self)
 
 
-for _attribute, _index, _doc in _SYSTEM:
-
-    def _get(self: Machine, which: int = _index) -> Any:
-        return self._system(which)
-
-    setattr(Machine, _attribute, property(_get, doc=_doc))
-
-
 def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
@@ -382,19 +429,19 @@ def _softirq(nr: Any) -> Softirq:
 # --- what belongs to Workqueue but is Python's: flags as an enumeration, repr, `with` ---
 
 
-def _wq_flags(wq: Any) -> WQ:
+def _wq_flags(wq: _core.Workqueue) -> WQ:
     """The flags, as :class:`WQ`."""
     return WQ(wq._flags & ~0x40000)
 
 
-def _wq_attrs(wq: Any) -> WorkqueueAttrs:
+def _wq_attrs(wq: _core.Workqueue) -> WorkqueueAttrs:
     """nice, cpumask, affinity_scope, affinity_strict of the pools that serve it."""
     cpus = wq._machine.cpus if wq._machine is not None else 0
     unbound = bool(wq._flags & (WQ.UNBOUND | WQ.MANAGED))
     return WorkqueueAttrs(wq._nice, frozenset(range(cpus)), "system" if unbound else "cpu", not unbound)
 
 
-def _wq_repr(wq: Any) -> str:
+def _wq_repr(wq: _core.Workqueue) -> str:
     if wq._destroyed:
         return f"<bottomhalf.Workqueue {wq.name}: destroyed; m.alloc_workqueue(name) makes a new one>"
     kind = "ordered" if wq.flags & WQ.ORDERED else f"max_active {wq.max_active}"
@@ -403,11 +450,14 @@ def _wq_repr(wq: Any) -> str:
     return f"<bottomhalf.Workqueue {wq.name}: {kind}, {wq._in_flight} in flight; queue(work), submit(fn) or flush()>"
 
 
-_core.Workqueue.flags = property(_wq_flags, doc=_wq_flags.__doc__)
-_core.Workqueue.attrs = property(_wq_attrs, doc=_wq_attrs.__doc__)
-_core.Workqueue.__repr__ = _wq_repr
-_core.Workqueue.__enter__ = lambda self: self
-_core.Workqueue.__exit__ = lambda self, *exc: self.destroy()
+for _attribute, _value in {
+    "flags": property(_wq_flags, doc=_wq_flags.__doc__),
+    "attrs": property(_wq_attrs, doc=_wq_attrs.__doc__),
+    "__repr__": _wq_repr,
+    "__enter__": lambda self: self,
+    "__exit__": lambda self, *exc: self.destroy(),
+}.items():
+    setattr(_core.Workqueue, _attribute, _value)
 
 # --- the default machine, interpreter exit and fork ---
 
@@ -433,7 +483,7 @@ def default_machine() -> Machine:
 _core._set_default_machine(default_machine)
 
 
-def submit(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def submit(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     """Run fn(*args, **kwargs) on the current machine's ``system_managed_wq``; returns a Future."""
     return _core.current_machine().system_managed_wq.submit(fn, *args, **kwargs)
 
@@ -446,8 +496,9 @@ def _halt_all() -> None:
         try:
             machine.halt(machine._at_exit)
         except BaseException as error:  # one machine's trouble must not keep the others' threads alive
+            arguments: Any = sys.UnraisableHookArgs  # to the type checker a protocol, which has no constructor
             sys.unraisablehook(
-                sys.UnraisableHookArgs((type(error), error, error.__traceback__, "halting at interpreter exit", machine))  # type: ignore[arg-type]
+                arguments((type(error), error, error.__traceback__, "halting at interpreter exit", machine))
             )
             machine.halt("cancel")
 

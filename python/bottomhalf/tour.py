@@ -204,8 +204,11 @@ class _Found:
     trouble: str | None = None
 
 
-def _walk(root: str) -> Iterator[_Found]:
-    """The files below `root`, sorted by path; links to directories are not followed, so there are no loops."""
+def _walk(root: str, leave_out: frozenset[str] = frozenset()) -> Iterator[_Found]:
+    """The files below `root`, sorted by path; links to directories are not followed, so there are no loops.
+
+    `leave_out`: directories right below the root that are not visited.
+    """
     if not os.path.isdir(root):
         yield _Found(os.path.basename(root), root)
         return
@@ -219,6 +222,8 @@ def _walk(root: str) -> Iterator[_Found]:
         path, full, is_directory = entry
         if not is_directory:
             yield _Found(path, full)
+            continue
+        if path in leave_out:
             continue
         try:
             stack.append(iter(_listing(path, full)))
@@ -563,11 +568,13 @@ def tour(
     cannot be read or parsed are counted and named, never fatal.
     """
     top = os.fspath(root) if root is not None else sysconfig.get_path("stdlib")
+    # What is installed beside the standard library is not part of it.
+    leave_out = frozenset(("site-packages", "dist-packages")) if root is None else frozenset()
     if not os.path.lexists(top):
         raise TourError(f"{_printable(top)}: there is no such directory")
 
     def files() -> Iterator[_Found]:
-        return islice(_walk(top), limit)
+        return islice(_walk(top, leave_out), limit)
 
     def say(text: str) -> None:
         if screen is not None:
