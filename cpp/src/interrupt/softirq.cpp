@@ -7,8 +7,9 @@ namespace bottomhalf {
 
 namespace {
 
-// At most ten passes, or two milliseconds (two ticks, whole ones), whichever comes first: then ksoftirqd.
+// At most ten passes, or two milliseconds (rounded up to whole ticks), whichever comes first: then ksoftirqd.
 constexpr int kMaxPasses = 10;
+constexpr Nanoseconds time_budget(unsigned hz) noexcept { return jiffies_to_ns(msecs_to_jiffies(2, hz), hz); }
 
 bool softirqs_pending(Domain& domain, unsigned cpu) { return domain.softirqs->pending(cpu) != 0; }
 
@@ -24,7 +25,7 @@ Softirqs::Softirqs(Domain& domain) : domain_(domain) {
     for (unsigned i = 0; i < domain.nr_cpus; ++i) per_cpu_.push_back(std::make_unique<PerCpu>());
     domain.softirqs = this;
     domain.hooks.softirq_pending = softirqs_pending;
-    domain.hooks.run_softirqs = [](Domain& d, unsigned cpu, Task& self) { d.softirqs->process(cpu, self); };
+    domain.hooks.run_softirqs = [](Domain& d, unsigned cpu, Task& self) { return d.softirqs->process(cpu, self); };
 }
 
 Softirqs::~Softirqs() {
@@ -90,27 +91,25 @@ bool Softirqs::must_defer(unsigned cpu, const Task& self) const noexcept {
     return false;
 }
 
-void Softirqs::process(unsigned cpu, Task& self) {
+bool Softirqs::process(unsigned cpu, Task& self) {
     PerCpu& mine = *per_cpu_[cpu];
+    bool left = false;
     self.preempt_count += preempt::kSoftirqOffset;
     {
         GatePass pass(self);
-        Nanoseconds limit = 0;
+        // Virtual time costs nothing to read; on the host the clock is read only when a second pass is asked for.
+        Nanoseconds limit = domain_.substrate->simulated() ? domain_.now() + time_budget(domain_.hz) : 0;
         for (int round = 0;; ++round) {
-            if (must_defer(cpu, self)) {
-                wake_ksoftirqd(cpu);
-                break;
-            }
+            left = must_defer(cpu, self);
+            if (left) break;
             // Looked at first: most calls end here after one pass, and the outermost caller looks again anyway.
             if (mine.pending.load() == 0) break;
             std::uint32_t bits = mine.pending.exchange(0);
-            if (round == 0) {
-                // The clock is read only when a second pass is asked for.
-            } else if (limit == 0) {
-                limit = domain_.now() + 2 * std::max(kMillisecond, kSecond / domain_.hz);
-            } else if (round >= kMaxPasses || domain_.now() >= limit) {
+            if (round == 1 && limit == 0) {
+                limit = domain_.now() + time_budget(domain_.hz);
+            } else if (round != 0 && (round >= kMaxPasses || domain_.now() >= limit)) {
                 mine.pending.fetch_or(bits);
-                wake_ksoftirqd(cpu);
+                left = true;
                 break;
             }
             while (bits != 0) {
@@ -143,6 +142,8 @@ void Softirqs::process(unsigned cpu, Task& self) {
         }
     }
     self.preempt_count -= preempt::kSoftirqOffset;
+    if (left) wake_ksoftirqd(cpu);
+    return left;
 }
 
 void Softirqs::run_at_irq_exit(unsigned cpu_id, Task& self) {
@@ -156,8 +157,9 @@ void Softirqs::run_at_irq_exit(unsigned cpu_id, Task& self) {
     do {
         // Whoever holds the CPU's bottom halves looks again after letting go.
         if (!cpu.try_own_bh(self)) return;
-        process(cpu_id, self);
+        const bool left = process(cpu_id, self);
         cpu.disown_bh(self);
+        if (left) return;
     } while (pending(cpu_id) != 0 && !must_defer(cpu_id, self));
 }
 

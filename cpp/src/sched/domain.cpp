@@ -269,13 +269,14 @@ void local_bh_enable(Task& self) {
         return;
     }
     Cpu& cpu = domain.cpu(cpu_id);
-    for (;;) {
+    for (bool left = false;;) {
         if (domain.hooks.softirq_pending != nullptr && domain.hooks.softirq_pending(domain, cpu_id)) {
             self.preempt_count -= off;
-            domain.hooks.run_softirqs(domain, cpu_id, self);
+            left = domain.hooks.run_softirqs(domain, cpu_id, self);
             self.preempt_count += off;
         }
         cpu.disown_bh(self);
+        if (left) break;
         // Raised by another thread between the look and the release: that thread found the lock taken and left it to us.
         if (domain.hooks.softirq_pending == nullptr || !domain.hooks.softirq_pending(domain, cpu_id)) break;
         if (!cpu.try_own_bh(self)) break;

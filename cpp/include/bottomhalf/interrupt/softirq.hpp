@@ -73,7 +73,8 @@ private:
     };
     bool must_defer(unsigned cpu, const Task& self) const noexcept;
     // The processing loop. The caller owns the CPU's bottom-half lock.
-    void process(unsigned cpu, Task& self);
+    // RETURNS: it woke ksoftirqd for what is still pending.
+    bool process(unsigned cpu, Task& self);
     void ksoftirqd_main(Task& self, unsigned cpu);
 
     Domain& domain_;

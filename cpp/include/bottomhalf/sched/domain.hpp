@@ -51,7 +51,8 @@ struct Domain {
         // The outermost local_bh_enable and the end of a hard interrupt: does this CPU have softirqs pending, and run
         // them (the caller owns the CPU's bottom-half lock; its preempt_count says "serving" for the callee to set).
         bool (*softirq_pending)(Domain&, unsigned cpu) = nullptr;
-        void (*run_softirqs)(Domain&, unsigned cpu, Task& self) = nullptr;
+        // RETURNS: what is still pending was left to ksoftirqd.
+        bool (*run_softirqs)(Domain&, unsigned cpu, Task& self) = nullptr;
         // Interrupts were latched while they were off on this CPU: deliver them.
         bool (*irq_latched)(Domain&, unsigned cpu) = nullptr;
         void (*deliver_irqs)(Domain&, unsigned cpu, Task& self) = nullptr;
