@@ -91,7 +91,9 @@ public:
     }
     const char* name() const override { return "libuv"; }
     void begin() override { uv_update_time(&loop_); }
-    void arm(std::size_t i, std::uint32_t ms) override { uv_timer_start(&items_[i], [](uv_timer_t*) {}, ms, 0); }
+    void arm(std::size_t i, std::uint32_t ms) override {
+        uv_timer_start(&items_[i], [](uv_timer_t*) {}, ms, 0);
+    }
     void rearm(std::size_t i, std::uint32_t ms) override { arm(i, ms); }
     void cancel(std::size_t i) override { uv_timer_stop(&items_[i]); }
 
@@ -146,8 +148,7 @@ void run_round(Competitor& c, const Plan& plan, Result& result) {
     result.name = c.name();
     c.begin();
     result.ns[kArm].push_back(measure(n, [&](std::size_t i) { c.arm(i, plan.delay_ms[i]); }));
-    result.ns[kRearm].push_back(
-        measure(n, [&](std::size_t i) { c.rearm(plan.order[i], plan.delay_ms[n - 1 - i]); }));
+    result.ns[kRearm].push_back(measure(n, [&](std::size_t i) { c.rearm(plan.order[i], plan.delay_ms[n - 1 - i]); }));
     result.ns[kCancel].push_back(measure(n, [&](std::size_t i) { c.cancel(plan.order[n - 1 - i]); }));
 }
 

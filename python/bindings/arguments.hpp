@@ -19,7 +19,8 @@ struct FastArguments {
     void parse(const char* call, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
                std::initializer_list<const char*> names, Py_ssize_t positional) {
         if (nargs > positional) {
-            PyErr_Format(PyExc_TypeError, "%s takes at most %zd positional arguments (%zd given)", call, positional, nargs);
+            PyErr_Format(PyExc_TypeError, "%s takes at most %zd positional arguments (%zd given)", call, positional,
+                         nargs);
             throw py::error_already_set();
         }
         for (Py_ssize_t i = 0; i < nargs; ++i) values[i] = args[i];
@@ -55,11 +56,12 @@ inline PyObject* refuse_to_copy(PyObject* self, PyObject*) {
                  Py_TYPE(self)->tp_name);
     return nullptr;
 }
-#define BH_NO_COPY                                                                                          \
-    {"__reduce__", ::bh_python::refuse_to_copy, METH_NOARGS, nullptr},                                      \
-        {"__reduce_ex__", ::bh_python::refuse_to_copy, METH_O, nullptr},                                    \
-        {"__copy__", ::bh_python::refuse_to_copy, METH_NOARGS, nullptr},                                    \
-        {"__deepcopy__", ::bh_python::refuse_to_copy, METH_O, nullptr}
+#define BH_NO_COPY                                                         \
+    {"__reduce__", ::bh_python::refuse_to_copy, METH_NOARGS, nullptr},     \
+        {"__reduce_ex__", ::bh_python::refuse_to_copy, METH_O, nullptr},   \
+        {"__copy__", ::bh_python::refuse_to_copy, METH_NOARGS, nullptr}, { \
+        "__deepcopy__", ::bh_python::refuse_to_copy, METH_O, nullptr       \
+    }
 
 // Makes the type and puts it into the module under its short name. Returns a reference that is never given back.
 inline PyTypeObject* add_type(py::module_& m, PyType_Spec& spec) {

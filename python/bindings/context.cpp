@@ -59,7 +59,8 @@ PyObject* sleep(PyObject*, PyObject* seconds) {
         Task& self = domain.self();
         const Nanoseconds until = deadline_after(domain, s);
         do {
-            if (task_sleep(self, until, "sleep") == Wake::interrupted) throw Interrupted("sleep: interrupted by a signal");
+            if (task_sleep(self, until, "sleep") == Wake::interrupted)
+                throw Interrupted("sleep: interrupted by a signal");
         } while (domain.now() < until);
         return Py_None;
     });
@@ -149,31 +150,38 @@ PyMethodDef functions[] = {
     {"in_softirq", in_softirq, METH_NOARGS,
      "in_softirq()\n--\n\nServing a softirq, or bottom halves are off (Linux: in_softirq). Any context."},
     {"in_serving_softirq", in_serving_softirq, METH_NOARGS,
-     "in_serving_softirq()\n--\n\nIn a softirq handler, tasklet, timer callback or BH work item (Linux: in_serving_softirq)."},
+     "in_serving_softirq()\n--\n\nIn a softirq handler, tasklet, timer callback or BH work item (Linux: "
+     "in_serving_softirq)."},
     {"in_hardirq", in_hardirq, METH_NOARGS,
      "in_hardirq()\n--\n\nIn the handler of an interrupt line (Linux: in_hardirq). Any context."},
     {"in_interrupt", in_interrupt, METH_NOARGS,
-     "in_interrupt()\n--\n\nIn a hard interrupt or softirq, or bottom halves are off (Linux: in_interrupt). Any context."},
+     "in_interrupt()\n--\n\nIn a hard interrupt or softirq, or bottom halves are off (Linux: in_interrupt). Any "
+     "context."},
     {"in_atomic", in_atomic, METH_NOARGS,
-     "in_atomic()\n--\n\npreempt_count is not 0: nothing may sleep (Linux: in_atomic; blind to interrupts that are off)."},
+     "in_atomic()\n--\n\npreempt_count is not 0: nothing may sleep (Linux: in_atomic; blind to interrupts that are "
+     "off)."},
     {"irqs_disabled", irqs_disabled, METH_NOARGS,
      "irqs_disabled()\n--\n\nInterrupts are off on the caller's CPU (Linux: irqs_disabled). Any context."},
     {"smp_processor_id", smp_processor_id, METH_NOARGS,
-     "smp_processor_id()\n--\n\nThe CPU the caller runs on, or counts as running on (Linux: smp_processor_id). Any context."},
+     "smp_processor_id()\n--\n\nThe CPU the caller runs on, or counts as running on (Linux: smp_processor_id). Any "
+     "context."},
     {"current_task", this_task, METH_NOARGS,
      "current_task()\n--\n\nThe calling task: bottomhalf.Task with name, pid, cpu (Linux: current). Any context."},
     {"sleep", returning_none<sleep>, METH_O,
      "sleep(seconds, /)\n--\n\nSleep by an exact deadline; the pool starts another worker meanwhile.\n\n"
-     "seconds: from 0. Task context that may sleep. Raises SchedulingWhileAtomic elsewhere, MachineExit when the machine\n"
+     "seconds: from 0. Task context that may sleep. Raises SchedulingWhileAtomic elsewhere, MachineExit when the "
+     "machine\n"
      "halts. (Linux: usleep_range; msleep of bottomhalf.linux goes by the timer wheel.)"},
     {"burn", returning_none<burn>, METH_O,
-     "burn(seconds, /)\n--\n\nUse CPU time: virtual time when simulated, a spin without the GIL on the host (Linux: udelay).\n\n"
+     "burn(seconds, /)\n--\n\nUse CPU time: virtual time when simulated, a spin without the GIL on the host (Linux: "
+     "udelay).\n\n"
      "seconds: from 0. Any context."},
     {"cond_resched", returning_none<cond_resched>, METH_NOARGS,
      "cond_resched()\n--\n\nOffer the CPU to whoever waits for it (Linux: cond_resched).\n\n"
      "Task context that may sleep. Raises SchedulingWhileAtomic."},
     {"cpu_relax", returning_none<cpu_relax>, METH_NOARGS,
-     "cpu_relax()\n--\n\nOne turn of a loop that polls for what another task does (Linux: cpu_relax). Lets the GIL go; costs\n"
+     "cpu_relax()\n--\n\nOne turn of a loop that polls for what another task does (Linux: cpu_relax). Lets the GIL go; "
+     "costs\n"
      "virtual time when simulated. Any context."},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -182,28 +190,54 @@ PyMethodDef functions[] = {
 void register_context(py::module_& m) {
     if (PyModule_AddFunctions(m.ptr(), functions) != 0) throw py::error_already_set();
     register_sections(m);
-    py::class_<Blocking>(m, "blocking",
-                         "with blocking(): tells the pool that what follows may block, so that another worker starts now.\n\n"
-                         "Nests; does nothing outside of a work item. For calls that the engine cannot see sleeping.")
+    py::class_<Blocking>(
+        m, "blocking",
+        "with blocking(): tells the pool that what follows may block, so that another worker starts now.\n\n"
+        "Nests; does nothing outside of a work item. For calls that the engine cannot see sleeping.")
         .def(py::init<>())
-        .def("__enter__", [](py::object self) {
-            self.cast<Blocking&>().enter();
-            return self;
-        })
+        .def("__enter__",
+             [](py::object self) {
+                 self.cast<Blocking&>().enter();
+                 return self;
+             })
         .def("__exit__", [](Blocking& b, const py::args&) { b.exit(); });
-    m.def("msecs_to_jiffies", [](std::int64_t ms, unsigned hz) { check_hz(hz); return msecs_to_jiffies(ms, hz); },
-          py::arg("ms"), py::arg("hz"), "Milliseconds in jiffies, rounded up; negative: as long as possible.");
-    m.def("usecs_to_jiffies", [](std::int64_t us, unsigned hz) { check_hz(hz); return usecs_to_jiffies(us, hz); },
-          py::arg("us"), py::arg("hz"), "Microseconds in jiffies, rounded up; negative: as long as possible.");
-    m.def("jiffies_to_msecs", [](Jiffies j, unsigned hz) { check_hz(hz); return jiffies_to_msecs(j, hz); }, py::arg("j"),
-          py::arg("hz"), "Jiffies in milliseconds, rounded up.");
-    m.def("jiffies_to_usecs", [](Jiffies j, unsigned hz) { check_hz(hz); return jiffies_to_usecs(j, hz); }, py::arg("j"),
-          py::arg("hz"), "Jiffies in microseconds, rounded up.");
-    m.def("round_jiffies", [](Jiffies j, unsigned cpu, Jiffies now, unsigned hz) {
-        check_hz(hz);
-        return round_jiffies(j, cpu, now, hz);
-    }, py::arg("j"), py::arg("cpu"), py::arg("now"), py::arg("hz"),
-          "An absolute jiffy rounded to a whole second, with a skew for each CPU; unchanged when that is not in the future.");
+    m.def(
+        "msecs_to_jiffies",
+        [](std::int64_t ms, unsigned hz) {
+            check_hz(hz);
+            return msecs_to_jiffies(ms, hz);
+        },
+        py::arg("ms"), py::arg("hz"), "Milliseconds in jiffies, rounded up; negative: as long as possible.");
+    m.def(
+        "usecs_to_jiffies",
+        [](std::int64_t us, unsigned hz) {
+            check_hz(hz);
+            return usecs_to_jiffies(us, hz);
+        },
+        py::arg("us"), py::arg("hz"), "Microseconds in jiffies, rounded up; negative: as long as possible.");
+    m.def(
+        "jiffies_to_msecs",
+        [](Jiffies j, unsigned hz) {
+            check_hz(hz);
+            return jiffies_to_msecs(j, hz);
+        },
+        py::arg("j"), py::arg("hz"), "Jiffies in milliseconds, rounded up.");
+    m.def(
+        "jiffies_to_usecs",
+        [](Jiffies j, unsigned hz) {
+            check_hz(hz);
+            return jiffies_to_usecs(j, hz);
+        },
+        py::arg("j"), py::arg("hz"), "Jiffies in microseconds, rounded up.");
+    m.def(
+        "round_jiffies",
+        [](Jiffies j, unsigned cpu, Jiffies now, unsigned hz) {
+            check_hz(hz);
+            return round_jiffies(j, cpu, now, hz);
+        },
+        py::arg("j"), py::arg("cpu"), py::arg("now"), py::arg("hz"),
+        "An absolute jiffy rounded to a whole second, with a skew for each CPU; unchanged when that is not in the "
+        "future.");
 }
 
 }  // namespace bh_python

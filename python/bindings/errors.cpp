@@ -82,8 +82,9 @@ void set_python_error() noexcept {
 
 void register_errors(py::module_& m) {
     g.base = make(m, "BottomHalfError", "Base class of the engine's errors.", PyExc_RuntimeError);
-    g.misuse = make(m, "MisuseError",
-                    "A call that Linux warns about. The operation has not happened; rule is a short stable id.", g.base);
+    g.misuse =
+        make(m, "MisuseError",
+             "A call that Linux warns about. The operation has not happened; rule is a short stable id.", g.base);
     PyObject_SetAttrString(g.misuse, "rule", py::str("misuse").ptr());
     g.unbalanced = make(m, "UnbalancedEnable", "An enable() without a disable() before it.", g.misuse);
     g.atomic = make(m, "SchedulingWhileAtomic",
@@ -93,7 +94,8 @@ void register_errors(py::module_& m) {
     g.budget = make(m, "BudgetExceeded", "A simulated machine took more steps or time than it was given.", g.base);
     g.destroyed = make(m, "WorkqueueDestroyed", "The workqueue was destroyed.", g.base);
     g.draining = make(m, "WorkqueueDraining", "The workqueue drains: only its own items may queue on it.", g.base);
-    g.halted = make(m, "MachineHalted", "A call on a machine that is halted, or belongs to the parent of a fork.", g.base);
+    g.halted =
+        make(m, "MachineHalted", "A call on a machine that is halted, or belongs to the parent of a fork.", g.base);
     g.wrong_thread = make(m, "WrongThread", "A simulated machine was used from a thread that did not boot it.", g.base);
     g.unsupported = make(m, "Unsupported", "This kind of machine, or this build, cannot do that.", g.base);
     g.replay = make(m, "ReplayMismatch", "A replayed schedule did not fit the program.", g.base);
@@ -143,8 +145,9 @@ double timeout_seconds(py::handle timeout) {
         throw py::type_error("timeout must be a number of seconds or None, not " +
                              std::string(Py_TYPE(timeout.ptr())->tp_name));
     }
-    if (!(seconds >= 0)) throw py::value_error("timeout=" + py::str(timeout).cast<std::string>() +
-                                               " is out of range: seconds from 0, or None to wait for ever");
+    if (!(seconds >= 0))
+        throw py::value_error("timeout=" + py::str(timeout).cast<std::string>() +
+                              " is out of range: seconds from 0, or None to wait for ever");
     return seconds;
 }
 
@@ -171,7 +174,8 @@ int check_cpu_argument(PyObject* value) {
         throw py::error_already_set();
     }
     if (cpu < 0 || cpu > INT_MAX)
-        throw InvalidArgument("cpu=" + std::to_string(cpu) + " is not a CPU: allowed are 0 to the machine's last, or None");
+        throw InvalidArgument("cpu=" + std::to_string(cpu) +
+                              " is not a CPU: allowed are 0 to the machine's last, or None");
     return static_cast<int>(cpu);
 }
 

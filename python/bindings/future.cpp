@@ -11,9 +11,9 @@ namespace bh_python {
 namespace {
 
 PyTypeObject* g_base_type = nullptr;
-PyObject* g_states[5];          // the state names of concurrent.futures, interned
-PyObject* g_finish = nullptr;   // bottomhalf._future.finish(future, state)
-PyObject* g_shared = nullptr;   // bottomhalf._future.shared() -> (condition, waiters, callbacks)
+PyObject* g_states[5];         // the state names of concurrent.futures, interned
+PyObject* g_finish = nullptr;  // bottomhalf._future.finish(future, state)
+PyObject* g_shared = nullptr;  // bottomhalf._future.shared() -> (condition, waiters, callbacks)
 PyObject* g_cancelled_error = nullptr;
 PyObject* g_timeout_error = nullptr;
 
@@ -119,7 +119,8 @@ bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
 
 PyObject* timeout_argument(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call) {
     const Py_ssize_t nkw = kwnames == nullptr ? 0 : PyTuple_GET_SIZE(kwnames);
-    if (nargs + nkw > 1 || (nkw == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "timeout") != 0)) {
+    if (nargs + nkw > 1 ||
+        (nkw == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "timeout") != 0)) {
         PyErr_Format(PyExc_TypeError, "%s takes one argument, timeout", call);
         return nullptr;
     }
@@ -147,6 +148,13 @@ PyObject* future_exception(PyObject* self, PyObject* const* args, Py_ssize_t nar
     if (timeout == nullptr || !wait_over(f, timeout, "Future.exception")) return nullptr;
     if (f->state != FutureState::finished) return raise_cancelled();
     return Py_NewRef(f->failed ? f->result : Py_None);
+}
+
+PyObject* future_wait(PyObject* self, PyObject* timeout) {
+    if (wait_over(as_future(self), timeout, "wait")) return Py_NewRef(Py_True);
+    if (!PyErr_ExceptionMatches(g_timeout_error)) return nullptr;
+    PyErr_Clear();
+    return Py_NewRef(Py_False);
 }
 
 PyObject* future_cancel(PyObject* self, PyObject*) {
@@ -226,12 +234,17 @@ PyObject* get_name(PyObject* self, void*) {
 
 PyMethodDef future_methods[] = {
     {"result", BH_METHOD(future_result),
-     "result($self, /, timeout=None)\n--\n\nWhat the function returned; waits for it. In a work item this is a sleep that the pool sees.\n\n"
+     "result($self, /, timeout=None)\n--\n\nWhat the function returned; waits for it. In a work item this is a sleep "
+     "that the pool sees.\n\n"
      "timeout: seconds, None: for ever. Raises the function's exception, CancelledError, TimeoutError, DeadlockError."},
     {"exception", BH_METHOD(future_exception),
-     "exception($self, /, timeout=None)\n--\n\nThe exception that left the function, or None; waits for it as result() does."},
+     "exception($self, /, timeout=None)\n--\n\nThe exception that left the function, or None; waits for it as result() "
+     "does."},
+    {"_wait", future_wait, METH_O,
+     "_wait($self, timeout, /)\n--\n\nWait until it is over; False when the time limit passed."},
     {"cancel", future_cancel, METH_NOARGS,
-     "cancel($self, /)\n--\n\nTake the item out of its queue.\n\nReturns True when it will not run, False when it runs or is over."},
+     "cancel($self, /)\n--\n\nTake the item out of its queue.\n\nReturns True when it will not run, False when it runs "
+     "or is over."},
     {"done", future_done, METH_NOARGS, "done($self, /)\n--\n\nFinished or cancelled."},
     {"running", future_running, METH_NOARGS, "running($self, /)\n--\n\nStarted and not over."},
     {"cancelled", future_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nCancelled before it started."},
@@ -318,7 +331,8 @@ bool takes_arguments(PyFuture* f) {
         if (check == nullptr) return false;
     }
     PyObject* kwargs = f->kwargs != nullptr ? Py_NewRef(f->kwargs) : PyDict_New();
-    PyObject* result = kwargs == nullptr ? nullptr : PyObject_CallFunctionObjArgs(check, f->func, f->args, kwargs, nullptr);
+    PyObject* result =
+        kwargs == nullptr ? nullptr : PyObject_CallFunctionObjArgs(check, f->func, f->args, kwargs, nullptr);
     Py_XDECREF(kwargs);
     Py_XDECREF(result);
     return result != nullptr;
@@ -380,8 +394,8 @@ void register_future(py::module_& m) {
     const char* names[] = {"PENDING", "RUNNING", "CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED"};
     for (int i = 0; i < 5; ++i) g_states[i] = PyUnicode_InternFromString(names[i]);
     bottomhalf::register_gate(reinterpret_cast<void (*)()>(&future_function), gil_gate());
-    m.def("_set_future_type", [](py::object type, py::object finish_function, py::object shared, py::object cancelled_error,
-                                 py::object timeout_error) {
+    m.def("_set_future_type", [](py::object type, py::object finish_function, py::object shared,
+                                 py::object cancelled_error, py::object timeout_error) {
         g_future_type = reinterpret_cast<PyTypeObject*>(type.release().ptr());
         g_finish = finish_function.release().ptr();
         g_shared = shared.release().ptr();

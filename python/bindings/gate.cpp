@@ -68,7 +68,9 @@ public:
         std::erase(g_offering, &self);
     }
 
-    void describe(const void* object, char* buffer, std::size_t size) override { describe_object(object, buffer, size); }
+    void describe(const void* object, char* buffer, std::size_t size) override {
+        describe_object(object, buffer, size);
+    }
     void dropped(void* object) override {
         Hold hold(*this);
         drop_object(object);
@@ -155,7 +157,9 @@ public:
 
 class PlainGate final : public GilGate {
 public:
-    void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "python_handler"); }
+    void describe(const void*, char* buffer, std::size_t size) override {
+        std::snprintf(buffer, size, "python_handler");
+    }
     void dropped(void*) override {}
 };
 

@@ -27,8 +27,8 @@ bool between_items(const Task* task) noexcept;
 py::object irq_line_object(Machine& machine, int irq);
 // m.open_softirq(nr, handler). Throws TypeError, ValueError for a vector the engine uses itself.
 void open_softirq_object(Machine& machine, Softirq nr, py::object handler);
-// Drops the handlers of softirqs and interrupt lines. GIL held. To be called once the machine has halted (and when it was
-// destroyed: the domain is a key and is not looked at).
+// Drops the handlers of softirqs and interrupt lines. GIL held. To be called once the machine has halted (and when it
+// was destroyed: the domain is a key and is not looked at).
 void release_interrupt_objects(const Domain* domain);
 
 }  // namespace bh_python

@@ -40,7 +40,8 @@ struct ActionObject {
 struct Registered {
     std::map<int, std::weak_ptr<LineObject>> lines;
     std::vector<std::shared_ptr<ActionObject>> actions;
-    // The engine keeps pointers to these for the life of the machine; a machine at the same address may find them again.
+    // The engine keeps pointers to these for the life of the machine; a machine at the same address may find them
+    // again.
     std::array<PyObject*, kNrSoftirqs> softirqs{};
 };
 std::unordered_map<const Domain*, Registered>& table() {
@@ -61,8 +62,9 @@ unsigned check_flags(py::handle flags) {
     const long long value = PyLong_AsLongLong(number.ptr());
     if (value == -1 && PyErr_Occurred()) PyErr_Clear();
     if (value < 0 || (value & ~static_cast<long long>(kKnownFlags)) != 0)
-        throw py::value_error("flags=" + py::str(number).cast<std::string>() +
-                              " holds bits that are no interrupt flags: allowed are the members of bottomhalf.IRQF, or-ed");
+        throw py::value_error(
+            "flags=" + py::str(number).cast<std::string>() +
+            " holds bits that are no interrupt flags: allowed are the members of bottomhalf.IRQF, or-ed");
     return static_cast<unsigned>(value);
 }
 
@@ -85,9 +87,10 @@ IrqReturn call(ActionObject& a, const py::object& function) {
             }
             PyErr_Clear();
         }
-        PyErr_Format(PyExc_TypeError,
-                     "the handler '%s' of irq %d returned %R; it must return bottomhalf.IrqReturn.NONE, HANDLED or WAKE_THREAD",
-                     a.name.c_str(), a.line->irq, result);
+        PyErr_Format(
+            PyExc_TypeError,
+            "the handler '%s' of irq %d returned %R; it must return bottomhalf.IrqReturn.NONE, HANDLED or WAKE_THREAD",
+            a.name.c_str(), a.line->irq, result);
         Py_DECREF(result);
     }
     Task* task = current_task();
@@ -139,8 +142,8 @@ std::shared_ptr<ActionObject> request(const std::shared_ptr<LineObject>& self, p
     try {
         MachineHold hold(&domain);
         MaybeRelease release(true);
-        action = self->line->request(has_handler ? &primary : nullptr, has_thread ? &threaded : nullptr, a->flags, a->name,
-                                     a.get());
+        action = self->line->request(has_handler ? &primary : nullptr, has_thread ? &threaded : nullptr, a->flags,
+                                     a->name, a.get());
     } catch (...) {
         std::erase(table()[&domain].actions, a);
         throw;
@@ -178,8 +181,8 @@ void free_only(const std::shared_ptr<LineObject>& self) {
 void fire(const std::shared_ptr<LineObject>& self, py::object cpu) {
     Domain& domain = self->machine().domain();
     const int named = check_cpu_argument(cpu.ptr());
-    const unsigned target = named == kCpuUnbound ? static_cast<unsigned>(domain.self().cpu.load())
-                                                 : domain.check_cpu(named, "cpu");
+    const unsigned target =
+        named == kCpuUnbound ? static_cast<unsigned>(domain.self().cpu.load()) : domain.check_cpu(named, "cpu");
     MachineHold hold(&domain);
     // Handlers pass the gate themselves, and so do the softirqs they raise.
     MaybeRelease release(true);
@@ -205,8 +208,8 @@ std::string repr(const LineObject& l) {
     const unsigned depth = m != nullptr ? l.line->depth() : 0;
     return "<bottomhalf.IrqLine " + std::to_string(l.irq) + " of machine '" + l.machine_name + "'" +
            (m == nullptr || m->halted() ? ", which is halted"
-            : depth != 0               ? ": disabled (depth " + std::to_string(depth) + "); enable() lets it fire"
-                                       : std::string()) +
+            : depth != 0                ? ": disabled (depth " + std::to_string(depth) + "); enable() lets it fire"
+                                        : std::string()) +
            ">";
 }
 
@@ -231,7 +234,8 @@ py::object irq_line_object(Machine& machine, int irq) {
 void open_softirq_object(Machine& machine, Softirq nr, py::object handler) {
     const auto i = static_cast<unsigned>(nr);
     if (i >= kNrSoftirqs)
-        throw py::value_error("nr=" + std::to_string(i) + " is no softirq: allowed are the members of bottomhalf.Softirq");
+        throw py::value_error("nr=" + std::to_string(i) +
+                              " is no softirq: allowed are the members of bottomhalf.Softirq");
     if (nr == Softirq::hi || nr == Softirq::tasklet || nr == Softirq::timer)
         throw MisuseError("softirq-in-use", std::string("open_softirq: ") + softirq_name(nr) +
                                                 " serves the machine's own tasklets or timers; take another vector");
@@ -262,60 +266,93 @@ void register_irq(py::module_& m) {
         .def("request", &request, py::arg("handler"), py::arg("thread_fn") = py::none(), py::arg("flags") = 0,
              py::arg("name") = py::none(),
              "Register handler(line) -> bottomhalf.IrqReturn on the line (Linux: request_threaded_irq).\n\n"
-             "handler: runs in hard-interrupt context; None wakes the thread and needs IRQF.ONESHOT. thread_fn(line): runs in\n"
-             "a task of its own when the handler returns WAKE_THREAD. flags: bottomhalf.IRQF. name: for traces, reports and\n"
-             "the thread. Returns the IrqAction. Task context that may sleep. Raises ValueError where Linux answers -EINVAL,\n"
+             "handler: runs in hard-interrupt context; None wakes the thread and needs IRQF.ONESHOT. thread_fn(line): "
+             "runs in\n"
+             "a task of its own when the handler returns WAKE_THREAD. flags: bottomhalf.IRQF. name: for traces, "
+             "reports and\n"
+             "the thread. Returns the IrqAction. Task context that may sleep. Raises ValueError where Linux answers "
+             "-EINVAL,\n"
              "MisuseError where it answers -EBUSY.")
-        .def("free", &free_only, "End the line's only registration (Linux: free_irq). Raises MisuseError when there is none.")
+        .def("free", &free_only,
+             "End the line's only registration (Linux: free_irq). Raises MisuseError when there is none.")
         .def("fire", &fire, py::kw_only(), py::arg("cpu") = py::none(),
-             "The device raises the line: its handlers run on that CPU (None: the caller's) before this returns, unless\n"
+             "The device raises the line: its handlers run on that CPU (None: the caller's) before this returns, "
+             "unless\n"
              "interrupts are off there or the line is disabled: then it is latched once. Any context.")
-        .def("disable", [](const std::shared_ptr<LineObject>& self, py::object timeout) {
-            waiting(self, timeout, [&](Nanoseconds deadline) { self->line->disable(deadline); });
-        }, py::arg("timeout") = py::none(),
-             "Mask the line and wait for its handlers and threads; nests (Linux: disable_irq). Task context that may sleep.\n"
-             "Raises TimeoutError (it stays disabled).")
-        .def("disable_nosync", [](const std::shared_ptr<LineObject>& self) {
-            self->machine();
-            self->line->disable_nosync();
-        }, "Mask the line without waiting; nests (Linux: disable_irq_nosync). Any context.")
+        .def(
+            "disable",
+            [](const std::shared_ptr<LineObject>& self, py::object timeout) {
+                waiting(self, timeout, [&](Nanoseconds deadline) { self->line->disable(deadline); });
+            },
+            py::arg("timeout") = py::none(),
+            "Mask the line and wait for its handlers and threads; nests (Linux: disable_irq). Task context that may "
+            "sleep.\n"
+            "Raises TimeoutError (it stays disabled).")
+        .def(
+            "disable_nosync",
+            [](const std::shared_ptr<LineObject>& self) {
+                self->machine();
+                self->line->disable_nosync();
+            },
+            "Mask the line without waiting; nests (Linux: disable_irq_nosync). Any context.")
         .def("enable", &enable,
-             "Undo one disable; the last delivers an interrupt that came meanwhile, once (Linux: enable_irq). Any context.\n"
+             "Undo one disable; the last delivers an interrupt that came meanwhile, once (Linux: enable_irq). Any "
+             "context.\n"
              "Raises UnbalancedEnable.")
-        .def("synchronize", [](const std::shared_ptr<LineObject>& self, py::object timeout) {
-            waiting(self, timeout, [&](Nanoseconds deadline) { self->line->synchronize(deadline); });
-        }, py::arg("timeout") = py::none(),
-             "Wait for the running handlers and threads of the line (Linux: synchronize_irq). Task context that may sleep.")
-        .def_property_readonly("irq", [](const LineObject& l) { return l.irq; }, "The number of the line.")
-        .def_property_readonly("depth", [](const LineObject& l) {
-            l.machine();
-            return l.line->depth();
-        }, "How often it is disabled.")
-        .def_property_readonly("count", [](const LineObject& l) {
-            l.machine();
-            return l.line->handled();
-        }, "Interrupts handled so far, as in /proc/interrupts.")
-        .def_property_readonly("actions", [](const std::shared_ptr<LineObject>& l) {
-            std::vector<std::shared_ptr<ActionObject>> mine;
-            for (auto& a : table()[&l->machine().domain()].actions)
-                if (a->line == l && a->action != nullptr) mine.push_back(a);
-            return mine;
-        }, "The line's registrations, first come first called.")
+        .def(
+            "synchronize",
+            [](const std::shared_ptr<LineObject>& self, py::object timeout) {
+                waiting(self, timeout, [&](Nanoseconds deadline) { self->line->synchronize(deadline); });
+            },
+            py::arg("timeout") = py::none(),
+            "Wait for the running handlers and threads of the line (Linux: synchronize_irq). Task context that may "
+            "sleep.")
+        .def_property_readonly(
+            "irq", [](const LineObject& l) { return l.irq; }, "The number of the line.")
+        .def_property_readonly(
+            "depth",
+            [](const LineObject& l) {
+                l.machine();
+                return l.line->depth();
+            },
+            "How often it is disabled.")
+        .def_property_readonly(
+            "count",
+            [](const LineObject& l) {
+                l.machine();
+                return l.line->handled();
+            },
+            "Interrupts handled so far, as in /proc/interrupts.")
+        .def_property_readonly(
+            "actions",
+            [](const std::shared_ptr<LineObject>& l) {
+                std::vector<std::shared_ptr<ActionObject>> mine;
+                for (auto& a : table()[&l->machine().domain()].actions)
+                    if (a->line == l && a->action != nullptr) mine.push_back(a);
+                return mine;
+            },
+            "The line's registrations, first come first called.")
         .def("__repr__", &repr);
     py::class_<ActionObject, std::shared_ptr<ActionObject>>(m, "IrqAction", "A registration on an interrupt line.")
         .def(py::init([](const py::args&, const py::kwargs&) -> std::shared_ptr<ActionObject> {
             throw py::type_error("bottomhalf.IrqAction has no constructor: line.request(handler) makes one");
         }))
         .def("free", &free_action,
-             "End this registration: wait for running handlers, end its thread (Linux: free_irq). Task context that may\n"
+             "End this registration: wait for running handlers, end its thread (Linux: free_irq). Task context that "
+             "may\n"
              "sleep. Raises MisuseError when it has ended already, DeadlockError from its own thread function.")
-        .def_property_readonly("line", [](const ActionObject& a) { return a.line; }, "The bottomhalf.IrqLine.")
-        .def_property_readonly("name", [](const ActionObject& a) { return a.name; }, "The name it was requested under.")
-        .def_property_readonly("flags", [](const ActionObject& a) {
-            return py::module_::import("bottomhalf._constants").attr("IRQF")(a.flags);
-        }, "bottomhalf.IRQF as requested.")
-        .def_property_readonly("handler", [](const ActionObject& a) { return a.handler; }, "The handler, or None.")
-        .def_property_readonly("thread_fn", [](const ActionObject& a) { return a.thread_fn; }, "The thread function, or None.")
+        .def_property_readonly(
+            "line", [](const ActionObject& a) { return a.line; }, "The bottomhalf.IrqLine.")
+        .def_property_readonly(
+            "name", [](const ActionObject& a) { return a.name; }, "The name it was requested under.")
+        .def_property_readonly(
+            "flags",
+            [](const ActionObject& a) { return py::module_::import("bottomhalf._constants").attr("IRQF")(a.flags); },
+            "bottomhalf.IRQF as requested.")
+        .def_property_readonly(
+            "handler", [](const ActionObject& a) { return a.handler; }, "The handler, or None.")
+        .def_property_readonly(
+            "thread_fn", [](const ActionObject& a) { return a.thread_fn; }, "The thread function, or None.")
         .def("__repr__", [](const ActionObject& a) {
             return "<bottomhalf.IrqAction '" + a.name + "' of irq " + std::to_string(a.line->irq) + ">";
         });

@@ -67,7 +67,8 @@ Domain* domain_of(const Work& work) noexcept {
     PoolRef pool(work_data::pool_id(word));
     if (pool) return &pool->domain;
     // Never queued before, and its timer runs.
-    if ((word & work_data::kPending) != 0 && is_delayed(reinterpret_cast<PyObject*>(work_object(const_cast<Work*>(&work))))) {
+    if ((word & work_data::kPending) != 0 &&
+        is_delayed(reinterpret_cast<PyObject*>(work_object(const_cast<Work*>(&work))))) {
         auto* d = reinterpret_cast<PyDelayedWork*>(work_object(const_cast<Work*>(&work)));
         if (d->dwork.wq != nullptr) return &d->dwork.wq->domain();
     }
@@ -111,139 +112,201 @@ void register_machine(py::module_& m) {
               return std::make_unique<MachineHandle>(options);
           }),
           py::arg("cpus"), py::arg("hz"), py::arg("simulated"), py::arg("name"), py::arg("trace"))
-        .def("_bind", [](py::object self) {
-            self.cast<MachineHandle&>().domain().host_data.store(self.ptr());
-        })
-        .def("_halt", [](py::object self, const std::string& pending, py::object timeout) {
-            MachineHandle& h = self.cast<MachineHandle&>();
-            if (h.machine->halted()) return;
-            const HaltPending how = pending == "cancel" ? HaltPending::cancel : HaltPending::drain;
-            wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
-            release_interrupt_objects(&h.domain());
-        })
-        .def("_enter", [](py::object self) {
-            self.cast<MachineHandle&>().domain().require_alive();
-            t_entered.push_back(self.inc_ref().ptr());
-        })
-        .def("_leave", [](py::object self) {
-            for (auto it = t_entered.rbegin(); it != t_entered.rend(); ++it) {
-                if (*it != self.ptr()) continue;
-                t_entered.erase(std::next(it).base());
-                self.dec_ref();
-                return;
-            }
-        })
-        .def("activate", [](py::object self) {
-            self.cast<MachineHandle&>().domain().require_alive();
-            Py_XSETREF(t_activated, self.inc_ref().ptr());
-        }, "Make this the current machine of the calling thread, until it is halted or another one is activated.")
-        .def("_deactivate", [](py::object self) {
-            if (t_activated == self.ptr()) Py_CLEAR(t_activated);
-        })
-        .def_property_readonly("_state", [](MachineHandle& h) {
-            static const char* const names[] = {"booting", "running", "halting", "halted", "forked"};
-            return names[static_cast<int>(h.domain().state.load())];
-        })
+        .def("_bind", [](py::object self) { self.cast<MachineHandle&>().domain().host_data.store(self.ptr()); })
+        .def("_halt",
+             [](py::object self, const std::string& pending, py::object timeout) {
+                 MachineHandle& h = self.cast<MachineHandle&>();
+                 if (h.machine->halted()) return;
+                 const HaltPending how = pending == "cancel" ? HaltPending::cancel : HaltPending::drain;
+                 wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
+                 release_interrupt_objects(&h.domain());
+             })
+        .def("_enter",
+             [](py::object self) {
+                 self.cast<MachineHandle&>().domain().require_alive();
+                 t_entered.push_back(self.inc_ref().ptr());
+             })
+        .def("_leave",
+             [](py::object self) {
+                 for (auto it = t_entered.rbegin(); it != t_entered.rend(); ++it) {
+                     if (*it != self.ptr()) continue;
+                     t_entered.erase(std::next(it).base());
+                     self.dec_ref();
+                     return;
+                 }
+             })
+        .def(
+            "activate",
+            [](py::object self) {
+                self.cast<MachineHandle&>().domain().require_alive();
+                Py_XSETREF(t_activated, self.inc_ref().ptr());
+            },
+            "Make this the current machine of the calling thread, until it is halted or another one is activated.")
+        .def("_deactivate",
+             [](py::object self) {
+                 if (t_activated == self.ptr()) Py_CLEAR(t_activated);
+             })
+        .def_property_readonly("_state",
+                               [](MachineHandle& h) {
+                                   static const char* const names[] = {"booting", "running", "halting", "halted",
+                                                                       "forked"};
+                                   return names[static_cast<int>(h.domain().state.load())];
+                               })
         .def("_require_alive", [](MachineHandle& h) { h.domain().require_alive(); })
-        .def_property_readonly("now", [](MachineHandle& h) { return static_cast<double>(h.domain().now()) / 1e9; },
-                               "Seconds since boot.")
-        .def_property_readonly("now_ns", [](MachineHandle& h) { return h.domain().now(); }, "Nanoseconds since boot.")
-        .def_property_readonly("jiffies", [](MachineHandle& h) { return h.domain().jiffies(); },
-                               "Ticks since boot: hz of them make a second. Nothing ticks on the host; it is computed.")
-        .def_property_readonly("hz", [](MachineHandle& h) { return h.domain().hz; }, "Ticks a second.")
-        .def_property_readonly("cpus", [](MachineHandle& h) { return h.domain().nr_cpus; }, "How many logical CPUs.")
-        .def_property_readonly("simulated", [](MachineHandle& h) { return h.domain().substrate->simulated(); },
-                               "Virtual CPUs and virtual time, or real ones.")
-        .def_property_readonly("name", [](MachineHandle& h) { return h.machine->name(); }, "The machine's name.")
-        .def("sleep", [](MachineHandle& h, py::object seconds) {
-            const double s = check_delay(seconds.ptr(), "seconds");
-            SignalScope signals(h.domain());
-            py::gil_scoped_release release;
-            throw_unless_ok(h.machine->sleep(static_cast<Nanoseconds>(std::min(s * 1e9, 9e18))), "sleep");
-        }, py::arg("seconds"), "The caller sleeps for that many seconds; the machine goes on. In a work item the pool sees it.")
-        .def("_alloc", [](MachineHandle& h, const std::string& name, unsigned flags, int max_active, bool ordered) {
-            auto& w = h.machine->workqueues();
-            h.domain().require_alive();
-            Task& self = h.domain().self();
-            might_sleep(self, "alloc_workqueue");
-            py::gil_scoped_release release;
-            return keeping_machine(h, ordered ? w.alloc_ordered(name, flags) : w.alloc(name, flags, max_active));
-        })
-        .def("_system", [](MachineHandle& h, unsigned which) {
-            return keeping_machine(h, h.machine->workqueues().system(static_cast<SystemWq>(which)));
-        })
-        .def_property_readonly("workqueues", [](MachineHandle& h) {
-            auto all = h.machine->workqueues().workqueues();
-            for (auto& wq : all) wq = keeping_machine(h, std::move(wq));
-            return all;
-        },
-                               "Every workqueue of the machine; names may repeat.")
-        .def("freeze", [](MachineHandle& h) { h.domain().require_alive(); h.machine->workqueues().freeze(); },
-             "Hold back new items of FREEZABLE workqueues (Linux: freeze_workqueues_begin).")
+        .def_property_readonly(
+            "now", [](MachineHandle& h) { return static_cast<double>(h.domain().now()) / 1e9; }, "Seconds since boot.")
+        .def_property_readonly(
+            "now_ns", [](MachineHandle& h) { return h.domain().now(); }, "Nanoseconds since boot.")
+        .def_property_readonly(
+            "jiffies", [](MachineHandle& h) { return h.domain().jiffies(); },
+            "Ticks since boot: hz of them make a second. Nothing ticks on the host; it is computed.")
+        .def_property_readonly(
+            "hz", [](MachineHandle& h) { return h.domain().hz; }, "Ticks a second.")
+        .def_property_readonly(
+            "cpus", [](MachineHandle& h) { return h.domain().nr_cpus; }, "How many logical CPUs.")
+        .def_property_readonly(
+            "simulated", [](MachineHandle& h) { return h.domain().substrate->simulated(); },
+            "Virtual CPUs and virtual time, or real ones.")
+        .def_property_readonly(
+            "name", [](MachineHandle& h) { return h.machine->name(); }, "The machine's name.")
+        .def(
+            "sleep",
+            [](MachineHandle& h, py::object seconds) {
+                const double s = check_delay(seconds.ptr(), "seconds");
+                SignalScope signals(h.domain());
+                py::gil_scoped_release release;
+                throw_unless_ok(h.machine->sleep(static_cast<Nanoseconds>(std::min(s * 1e9, 9e18))), "sleep");
+            },
+            py::arg("seconds"),
+            "The caller sleeps for that many seconds; the machine goes on. In a work item the pool sees it.")
+        .def("_alloc",
+             [](MachineHandle& h, const std::string& name, unsigned flags, int max_active, bool ordered) {
+                 auto& w = h.machine->workqueues();
+                 h.domain().require_alive();
+                 Task& self = h.domain().self();
+                 might_sleep(self, "alloc_workqueue");
+                 py::gil_scoped_release release;
+                 return keeping_machine(h, ordered ? w.alloc_ordered(name, flags) : w.alloc(name, flags, max_active));
+             })
+        .def("_system",
+             [](MachineHandle& h, unsigned which) {
+                 return keeping_machine(h, h.machine->workqueues().system(static_cast<SystemWq>(which)));
+             })
+        .def_property_readonly(
+            "workqueues",
+            [](MachineHandle& h) {
+                auto all = h.machine->workqueues().workqueues();
+                for (auto& wq : all) wq = keeping_machine(h, std::move(wq));
+                return all;
+            },
+            "Every workqueue of the machine; names may repeat.")
+        .def(
+            "freeze",
+            [](MachineHandle& h) {
+                h.domain().require_alive();
+                h.machine->workqueues().freeze();
+            },
+            "Hold back new items of FREEZABLE workqueues (Linux: freeze_workqueues_begin).")
         .def("_freeze_busy", [](MachineHandle& h) { return h.machine->workqueues().freeze_busy(); })
-        .def("thaw", [](MachineHandle& h) { h.domain().require_alive(); h.machine->workqueues().thaw(); },
-             "Let held-back items go, in order (Linux: thaw_workqueues).")
-        .def("_set_idle_timeout", [](MachineHandle& h, double seconds) {
-            h.machine->workqueues().set_idle_timeout(static_cast<Nanoseconds>(seconds * 1e9));
-        })
+        .def(
+            "thaw",
+            [](MachineHandle& h) {
+                h.domain().require_alive();
+                h.machine->workqueues().thaw();
+            },
+            "Let held-back items go, in order (Linux: thaw_workqueues).")
+        .def("_set_idle_timeout",
+             [](MachineHandle& h, double seconds) {
+                 h.machine->workqueues().set_idle_timeout(static_cast<Nanoseconds>(seconds * 1e9));
+             })
         .def("_idle", [](MachineHandle& h) { return h.machine->idle(); })
-        .def("_next_timer", [](MachineHandle& h) -> py::object {
-            const Jiffies next = h.machine->timers().next_expiry();
-            if (next == TimerWheel::kNever) return py::none();
-            return py::float_(static_cast<double>(jiffies_to_ns(next, h.domain().hz)) / 1e9);
-        })
+        .def("_next_timer",
+             [](MachineHandle& h) -> py::object {
+                 const Jiffies next = h.machine->timers().next_expiry();
+                 if (next == TimerWheel::kNever) return py::none();
+                 return py::float_(static_cast<double>(jiffies_to_ns(next, h.domain().hz)) / 1e9);
+             })
         .def("_completed", [](MachineHandle& h) { return h.machine->workqueues().completed(); })
         .def("_running_items", [](MachineHandle& h) { return h.machine->workqueues().running_items(); })
-        .def("_open_softirq", [](MachineHandle& h, unsigned nr, py::object handler) {
-            h.domain().require_alive();
-            open_softirq_object(*h.machine, static_cast<Softirq>(nr), std::move(handler));
-        })
-        .def("_raise_softirq", [](MachineHandle& h, unsigned nr, py::object cpu) {
-            h.domain().require_alive();
-            const int c = check_cpu_argument(cpu.ptr());
-            const unsigned target = c == kCpuUnbound ? static_cast<unsigned>(h.domain().self().cpu.load())
-                                                     : h.domain().check_cpu(c, "cpu");
-            h.machine->softirqs().raise(static_cast<Softirq>(nr), target);
-        })
-        .def("_softirq_count", [](MachineHandle& h, unsigned cpu, unsigned nr) {
-            return h.machine->softirqs().count(cpu, static_cast<Softirq>(nr));
-        })
-        .def("bh_off", [](MachineHandle& h) { h.domain().require_alive(); return bh_off_section(*h.machine); },
-             "Context manager: no softirq, tasklet, timer or bound item runs on the caller's CPU (Linux: local_bh_disable);\n"
-             "pending ones run before the outermost exit returns. Nests. Nothing inside may sleep.")
-        .def("irqs_off", [](MachineHandle& h) { h.domain().require_alive(); return irqs_off_section(*h.machine); },
-             "Context manager: interrupts off on the caller's CPU (Linux: local_irq_save, local_irq_restore). Nests.")
-        .def("on_cpu", [](MachineHandle& h, py::object cpu) {
-            h.domain().require_alive();
-            const int c = check_cpu_argument(cpu.ptr());
-            if (c == kCpuUnbound) throw py::type_error("on_cpu() needs a CPU number");
-            return on_cpu_section(*h.machine, h.domain().check_cpu(c, "cpu"));
-        }, py::arg("cpu"), "Context manager: the caller counts as running on that CPU; the thread is not pinned.")
-        .def("irq", [](MachineHandle& h, int irq) { h.domain().require_alive(); return irq_line_object(*h.machine, irq); },
-             py::arg("irq"), "The interrupt line of that number, 0 to 4095: bottomhalf.IrqLine.")
-        .def("_spawn", [](MachineHandle& h, py::object fn, py::args args, py::object cpu, py::object name) {
-            h.domain().require_alive();
-            const int c = check_cpu_argument(cpu.ptr());
-            if (c != kCpuUnbound) h.domain().check_cpu(c, "cpu");
-            return spawn_object(*h.machine, std::move(fn), std::move(args), c, std::move(name));
-        }, py::arg("fn"), py::kw_only(), py::arg("cpu"), py::arg("name"))
-        .def("tasks", [](MachineHandle& h) { return task_list(*h.machine); },
-             "Every thread of the machine: name, pid, state, cpu, work.")
+        .def("_open_softirq",
+             [](MachineHandle& h, unsigned nr, py::object handler) {
+                 h.domain().require_alive();
+                 open_softirq_object(*h.machine, static_cast<Softirq>(nr), std::move(handler));
+             })
+        .def("_raise_softirq",
+             [](MachineHandle& h, unsigned nr, py::object cpu) {
+                 h.domain().require_alive();
+                 const int c = check_cpu_argument(cpu.ptr());
+                 const unsigned target = c == kCpuUnbound ? static_cast<unsigned>(h.domain().self().cpu.load())
+                                                          : h.domain().check_cpu(c, "cpu");
+                 h.machine->softirqs().raise(static_cast<Softirq>(nr), target);
+             })
+        .def("_softirq_count", [](MachineHandle& h, unsigned cpu,
+                                  unsigned nr) { return h.machine->softirqs().count(cpu, static_cast<Softirq>(nr)); })
+        .def(
+            "bh_off",
+            [](MachineHandle& h) {
+                h.domain().require_alive();
+                return bh_off_section(*h.machine);
+            },
+            "Context manager: no softirq, tasklet, timer or bound item runs on the caller's CPU (Linux: "
+            "local_bh_disable);\n"
+            "pending ones run before the outermost exit returns. Nests. Nothing inside may sleep.")
+        .def(
+            "irqs_off",
+            [](MachineHandle& h) {
+                h.domain().require_alive();
+                return irqs_off_section(*h.machine);
+            },
+            "Context manager: interrupts off on the caller's CPU (Linux: local_irq_save, local_irq_restore). Nests.")
+        .def(
+            "on_cpu",
+            [](MachineHandle& h, py::object cpu) {
+                h.domain().require_alive();
+                const int c = check_cpu_argument(cpu.ptr());
+                if (c == kCpuUnbound) throw py::type_error("on_cpu() needs a CPU number");
+                return on_cpu_section(*h.machine, h.domain().check_cpu(c, "cpu"));
+            },
+            py::arg("cpu"), "Context manager: the caller counts as running on that CPU; the thread is not pinned.")
+        .def(
+            "irq",
+            [](MachineHandle& h, int irq) {
+                h.domain().require_alive();
+                return irq_line_object(*h.machine, irq);
+            },
+            py::arg("irq"), "The interrupt line of that number, 0 to 4095: bottomhalf.IrqLine.")
+        .def(
+            "_spawn",
+            [](MachineHandle& h, py::object fn, py::args args, py::object cpu, py::object name) {
+                h.domain().require_alive();
+                const int c = check_cpu_argument(cpu.ptr());
+                if (c != kCpuUnbound) h.domain().check_cpu(c, "cpu");
+                return spawn_object(*h.machine, std::move(fn), std::move(args), c, std::move(name));
+            },
+            py::arg("fn"), py::kw_only(), py::arg("cpu"), py::arg("name"))
+        .def(
+            "tasks", [](MachineHandle& h) { return task_list(*h.machine); },
+            "Every thread of the machine: name, pid, state, cpu, work.")
         .def("_trace_start", [](MachineHandle& h) { h.domain().trace.start(); })
         .def("_trace_stop", [](MachineHandle& h) { h.domain().trace.stop(); })
         .def("_trace_on", [](MachineHandle& h) { return h.domain().trace.enabled(); })
         .def("_trace_take", [](MachineHandle& h) { return take_trace(*h.machine); })
-        .def_property_readonly("log", [](MachineHandle& h) { return log_lines(*h.machine); },
-                               "The kernel log: a list of bottomhalf.LogLine.")
+        .def_property_readonly(
+            "log", [](MachineHandle& h) { return log_lines(*h.machine); },
+            "The kernel log: a list of bottomhalf.LogLine.")
         .def("_printk", [](MachineHandle& h, unsigned level, const std::string& text) {
             h.domain().log.write(h.domain().now(), static_cast<LogLevel>(level), text);
         });
-    m.def("printk", [](py::object machine, unsigned level, const std::string& text) {
-        Machine& target = machine_of(machine.ptr());
-        target.domain().log.write(target.domain().now(), static_cast<LogLevel>(std::min(level, 7u)), text);
-    }, "Write a line to a machine's log (Linux: printk). level: 0 (emerg) to 7 (debug).");
+    m.def(
+        "printk",
+        [](py::object machine, unsigned level, const std::string& text) {
+            Machine& target = machine_of(machine.ptr());
+            target.domain().log.write(target.domain().now(), static_cast<LogLevel>(std::min(level, 7u)), text);
+        },
+        "Write a line to a machine's log (Linux: printk). level: 0 (emerg) to 7 (debug).");
     m.def("current_machine", &current_machine_object,
-          "The machine of the running handler, else of the innermost `with` of this thread, else the activated one, else the\n"
+          "The machine of the running handler, else of the innermost `with` of this thread, else the activated one, "
+          "else the\n"
           "default host machine, booted on first use.");
     m.def("_set_default_machine", [](py::object f) { g_default_machine = f.release().ptr(); });
 }

@@ -1,6 +1,6 @@
 // bottomhalf._core: one registration function a file, nothing else. Users import bottomhalf.
-#include "python.hpp"
 #include "context.hpp"
+#include "python.hpp"
 
 #include "bottomhalf/version.hpp"
 

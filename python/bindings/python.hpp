@@ -18,8 +18,8 @@ using namespace bottomhalf;
 
 // The Python machine object behind a domain (borrowed), or null. GIL held.
 PyObject* machine_object(Domain& domain) noexcept;
-// The machine of the running handler, else the innermost `with` of this thread, else the activated one, else the default
-// host machine, booted on first use. Throws MachineHalted when it is halted.
+// The machine of the running handler, else the innermost `with` of this thread, else the activated one, else the
+// default host machine, booted on first use. Throws MachineHalted when it is halted.
 Machine& current_machine();
 py::object current_machine_object();
 // Keeps a machine alive across a call that lets the GIL go.
@@ -76,8 +76,8 @@ PyObject* guarded(F&& fn) noexcept {
         return nullptr;
     }
 }
-// An exception that left a handler: sys.unraisablehook, the machine's errors. The Python error is set; it is fetched and
-// cleared. Returns a new reference to the exception. GIL held.
+// An exception that left a handler: sys.unraisablehook, the machine's errors. The Python error is set; it is fetched
+// and cleared. Returns a new reference to the exception. GIL held.
 PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept;
 
 double check_delay(PyObject* value, const char* argument);  // throws

@@ -9,7 +9,8 @@ namespace bh_python {
 namespace {
 
 Cpu& cpu_of(Task& self) {
-    return self.domain.load(std::memory_order_relaxed)->cpu(static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed)));
+    return self.domain.load(std::memory_order_relaxed)
+        ->cpu(static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed)));
 }
 // A task of the machine that runs a handler has the GIL through the gate, which it must not enter twice.
 bool must_release(Task& self, bool something_to_run) noexcept { return something_to_run || !self.adopted; }
@@ -31,9 +32,15 @@ public:
             throw MisuseError("section-wrong-task", std::string(name()) + ": entered by " + describe_task(self) +
                                                         " while another task is in it; make one for each");
         switch (kind_) {
-            case Kind::bh: section_bh_off(self); break;
-            case Kind::irqs: section_irqs_off(self); break;
-            case Kind::cpu: move(self); break;
+            case Kind::bh:
+                section_bh_off(self);
+                break;
+            case Kind::irqs:
+                section_irqs_off(self);
+                break;
+            case Kind::cpu:
+                move(self);
+                break;
         }
         task_ = &self;
         ++depth_;
@@ -44,7 +51,8 @@ public:
         Task* self = task_;
         Machine* m = owner_.machine();
         if (self != current_task() && (m == nullptr || m->halted() || &m->domain().self() != self))
-            throw MisuseError("section-wrong-task", std::string(name()) + ": left by another task than the one that entered it");
+            throw MisuseError("section-wrong-task",
+                              std::string(name()) + ": left by another task than the one that entered it");
         if (self->domain.load() == nullptr) {
             // The machine went away meanwhile, and its CPUs with it.
             --depth_;
@@ -102,8 +110,10 @@ py::object make(Machine& machine, Kind kind, int cpu = 0) {
 }  // namespace
 
 void section_bh_off(Task& self) {
-    if (preempt::in_softirq(self.preempt_count) || preempt::in_hardirq(self.preempt_count)) return local_bh_disable(self);
-    // What local_bh_disable does when nobody holds the CPU's bottom halves; else it waits, perhaps for who wants the GIL.
+    if (preempt::in_softirq(self.preempt_count) || preempt::in_hardirq(self.preempt_count))
+        return local_bh_disable(self);
+    // What local_bh_disable does when nobody holds the CPU's bottom halves; else it waits, perhaps for who wants the
+    // GIL.
     if (cpu_of(self).try_own_bh(self)) {
         self.preempt_count += preempt::kSoftirqDisable;
         return;
@@ -132,8 +142,8 @@ void section_irqs_off(Task& self) {
 
 void section_irqs_on(Task& self) {
     Domain& domain = *self.domain.load();
-    const bool latched = domain.hooks.irq_latched != nullptr &&
-                         domain.hooks.irq_latched(domain, static_cast<unsigned>(self.cpu.load()));
+    const bool latched =
+        domain.hooks.irq_latched != nullptr && domain.hooks.irq_latched(domain, static_cast<unsigned>(self.cpu.load()));
     MaybeRelease release(self.irqs_off == 1 && must_release(self, latched));
     local_irq_restore(self);
 }
@@ -144,10 +154,11 @@ py::object on_cpu_section(Machine& machine, unsigned cpu) { return make(machine,
 
 void register_sections(py::module_& m) {
     py::class_<Section>(m, "Section", "A section of the calling task: m.bh_off(), m.irqs_off(), m.on_cpu(n) make one.")
-        .def("__enter__", [](py::object self) {
-            self.cast<Section&>().enter();
-            return self;
-        })
+        .def("__enter__",
+             [](py::object self) {
+                 self.cast<Section&>().enter();
+                 return self;
+             })
         .def("__exit__", [](Section& s, const py::args&) { s.exit(); });
 }
 

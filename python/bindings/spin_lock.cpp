@@ -10,18 +10,16 @@ namespace bh_python {
 namespace {
 
 struct PySpinLock {
-    PyObject_HEAD
-    PyObject* weakrefs;
-    unsigned users;    // GIL: tasks that wait for it
-    SpinKind kind;     // by the holder
-    Owner owner;       // GIL
+    PyObject_HEAD PyObject* weakrefs;
+    unsigned users;  // GIL: tasks that wait for it
+    SpinKind kind;   // by the holder
+    Owner owner;     // GIL
     SpinLock core;
 };
 
 // lock.bh() and lock.irqsave(): the same lock, taken another way.
 struct PySpinSection {
-    PyObject_HEAD
-    PySpinLock* lock;
+    PyObject_HEAD PySpinLock* lock;
     SpinKind kind;
 };
 
@@ -66,8 +64,9 @@ void give_back(PySpinLock* l, SpinKind kind) {
     Machine* m = l->owner.machine();
     Task& self = m != nullptr && l->core.locked() ? m->domain().self() : current_machine().domain().self();
     if (l->core.owner() == &self && l->kind != kind)
-        throw MisuseError("spinlock-other-form", "spin_unlock: the lock was taken in another form (plain, bh, irqsave) than "
-                                                 "it is given back in");
+        throw MisuseError("spinlock-other-form",
+                          "spin_unlock: the lock was taken in another form (plain, bh, irqsave) than "
+                          "it is given back in");
     l->core.unlock(self);  // raises MisuseError when another task holds it, or nobody
     lower_context(self, kind);
 }
@@ -148,19 +147,23 @@ void section_dealloc(PyObject* self) {
 
 PyMethodDef methods[] = {
     {"__enter__", lock_enter, METH_NOARGS,
-     "__enter__($self, /)\n--\n\nTake the lock (Linux: spin_lock). Until it is given back the holder must not sleep.\n\n"
+     "__enter__($self, /)\n--\n\nTake the lock (Linux: spin_lock). Until it is given back the holder must not "
+     "sleep.\n\n"
      "Any context, when every user is in the same one. Raises DeadlockError when the caller holds it already."},
     {"__exit__", BH_FAST(lock_exit),
-     "__exit__($self, /, *args)\n--\n\nGive the lock back (Linux: spin_unlock). Raises MisuseError unless the caller holds it."},
+     "__exit__($self, /, *args)\n--\n\nGive the lock back (Linux: spin_unlock). Raises MisuseError unless the caller "
+     "holds it."},
     {"lock", lock_enter, METH_NOARGS, "lock($self, /)\n--\n\nTake the lock, as `with` does (Linux: spin_lock)."},
     {"unlock", BH_FAST(lock_exit), "unlock($self, /)\n--\n\nGive the lock back (Linux: spin_unlock)."},
     {"try_lock", lock_try, METH_NOARGS,
      "try_lock($self, /)\n--\n\nTake the lock if it is free; never waits (Linux: spin_trylock). True when it was."},
     {"bh", lock_bh, METH_NOARGS,
-     "bh($self, /)\n--\n\nContext manager: the lock, with bottom halves off (Linux: spin_lock_bh): for locks that softirqs,\n"
+     "bh($self, /)\n--\n\nContext manager: the lock, with bottom halves off (Linux: spin_lock_bh): for locks that "
+     "softirqs,\n"
      "tasklets or timers take too. Leaving it runs the softirqs that became pending."},
     {"irqsave", lock_irqsave, METH_NOARGS,
-     "irqsave($self, /)\n--\n\nContext manager: the lock, with interrupts off (Linux: spin_lock_irqsave): for locks that interrupt\n"
+     "irqsave($self, /)\n--\n\nContext manager: the lock, with interrupts off (Linux: spin_lock_irqsave): for locks "
+     "that interrupt\n"
      "handlers take too."},
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
@@ -174,9 +177,10 @@ PyType_Slot slots[] = {
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>("SpinLock()\n--\n\nA lock whose holder may not sleep (Linux: spinlock_t).\n\n"
-                                  "`with lock:`, `with lock.bh():`, `with lock.irqsave():`. It does not nest. A contender lets the\n"
-                                  "GIL go; its wait does not count as sleeping.")},
+    {Py_tp_doc, const_cast<char*>(
+                    "SpinLock()\n--\n\nA lock whose holder may not sleep (Linux: spinlock_t).\n\n"
+                    "`with lock:`, `with lock.bh():`, `with lock.irqsave():`. It does not nest. A contender lets the\n"
+                    "GIL go; its wait does not count as sleeping.")},
     {0, nullptr}};
 PyType_Spec spec = {"bottomhalf.SpinLock", sizeof(PySpinLock), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 

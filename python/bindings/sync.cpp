@@ -13,8 +13,7 @@ namespace {
 
 template <class Core>
 struct PySync {
-    PyObject_HEAD
-    PyObject* weakrefs;
+    PyObject_HEAD PyObject* weakrefs;
     unsigned users;  // GIL: calls that wait in it
     Owner owner;     // GIL
     Core core;
@@ -24,7 +23,9 @@ using PyWaitQueue = PySync<WaitQueue>;
 using PyMutex = PySync<Mutex>;
 
 template <class Core>
-PySync<Core>* of(PyObject* self) noexcept { return reinterpret_cast<PySync<Core>*>(self); }
+PySync<Core>* of(PyObject* self) noexcept {
+    return reinterpret_cast<PySync<Core>*>(self);
+}
 
 template <class Core>
 PyObject* sync_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
@@ -93,13 +94,15 @@ PyObject* completion_wait(PyObject* self, PyObject* const* args, Py_ssize_t narg
         PyCompletion* c = of<Completion>(self);
         Machine& m = c->owner.join([c] { return c->users == 0; }, "this completion");
         if (may_sleep(m.domain().self()) && c->core.try_wait()) return Py_NewRef(Py_None);
-        throw_unless_ok(wait_in(c, m, a.values[0],
-                                [c](Task& task, Nanoseconds deadline) { return c->core.wait(task, deadline); }),
-                        "wait_for_completion");
+        throw_unless_ok(
+            wait_in(c, m, a.values[0], [c](Task& task, Nanoseconds deadline) { return c->core.wait(task, deadline); }),
+            "wait_for_completion");
         return Py_NewRef(Py_None);
     });
 }
-PyObject* completion_try_wait(PyObject* self, PyObject*) { return PyBool_FromLong(of<Completion>(self)->core.try_wait()); }
+PyObject* completion_try_wait(PyObject* self, PyObject*) {
+    return PyBool_FromLong(of<Completion>(self)->core.try_wait());
+}
 PyObject* completion_reinit(PyObject* self, PyObject*) {
     of<Completion>(self)->core.reinit();
     Py_RETURN_NONE;
@@ -153,7 +156,8 @@ PyObject* queue_wake_up(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
             n = PyLong_AsLong(a.values[0]);
             if (n == -1 && PyErr_Occurred()) return nullptr;
             if (n < 1)
-                throw py::value_error("n=" + std::to_string(n) + " is out of range: the number of waiters to wake, from 1");
+                throw py::value_error("n=" + std::to_string(n) +
+                                      " is out of range: the number of waiters to wake, from 1");
         }
         check_waker(of<WaitQueue>(self));
         return PyLong_FromUnsignedLong(
@@ -211,15 +215,20 @@ PyObject* mutex_locked(PyObject* self, void*) { return PyBool_FromLong(of<Mutex>
 
 PyMethodDef completion_methods[] = {
     {"complete", completion_complete, METH_NOARGS,
-     "complete($self, /)\n--\n\nAdd one event: the first waiter goes on, or the next who comes (Linux: complete). Any context."},
+     "complete($self, /)\n--\n\nAdd one event: the first waiter goes on, or the next who comes (Linux: complete). Any "
+     "context."},
     {"complete_all", completion_complete_all, METH_NOARGS,
-     "complete_all($self, /)\n--\n\nEvery wait succeeds from now on, until reinit() (Linux: complete_all). Any context."},
+     "complete_all($self, /)\n--\n\nEvery wait succeeds from now on, until reinit() (Linux: complete_all). Any "
+     "context."},
     {"wait", BH_METHOD(completion_wait),
-     "wait($self, /, timeout=None)\n--\n\nSleep until there is an event, and consume it (Linux: wait_for_completion).\n\n"
-     "timeout: seconds, None: for ever. First come, first served. Task context that may sleep; the pool sees the sleep.\n"
+     "wait($self, /, timeout=None)\n--\n\nSleep until there is an event, and consume it (Linux: "
+     "wait_for_completion).\n\n"
+     "timeout: seconds, None: for ever. First come, first served. Task context that may sleep; the pool sees the "
+     "sleep.\n"
      "Raises TimeoutError, SchedulingWhileAtomic, MachineExit, ValueError while it is waited for on another machine."},
     {"try_wait", completion_try_wait, METH_NOARGS,
-     "try_wait($self, /)\n--\n\nConsume an event if there is one (Linux: try_wait_for_completion). True when there was. Any context."},
+     "try_wait($self, /)\n--\n\nConsume an event if there is one (Linux: try_wait_for_completion). True when there "
+     "was. Any context."},
     {"reinit", completion_reinit, METH_NOARGS,
      "reinit($self, /)\n--\n\nNo event, as when it was made (Linux: reinit_completion). Any context."},
     BH_NO_COPY,
@@ -231,14 +240,17 @@ PyGetSetDef completion_getset[] = {
 PyMethodDef queue_methods[] = {
     {"wait_event", BH_METHOD(queue_wait_event),
      "wait_event($self, /, predicate, timeout=None)\n--\n\nSleep until predicate() is true (Linux: wait_event).\n\n"
-     "predicate: asked before sleeping and after every wake-up; its exception leaves the wait. timeout: seconds, None: for\n"
+     "predicate: asked before sleeping and after every wake-up; its exception leaves the wait. timeout: seconds, None: "
+     "for\n"
      "ever; a predicate that is true at the end counts. Task context that may sleep; the pool sees the sleep.\n"
      "Raises TimeoutError, SchedulingWhileAtomic, MachineExit."},
     {"wake_up", BH_METHOD(queue_wake_up),
      "wake_up($self, /, n=1)\n--\n\nLet the waiters look at their predicates (Linux: wake_up, wake_up_nr).\n\n"
-     "n: how many exclusive waiters; those of wait_event() are not exclusive, all are woken. Returns how many. Any context."},
+     "n: how many exclusive waiters; those of wait_event() are not exclusive, all are woken. Returns how many. Any "
+     "context."},
     {"wake_up_all", queue_wake_up_all, METH_NOARGS,
-     "wake_up_all($self, /)\n--\n\nLet every waiter look at its predicate (Linux: wake_up_all). Returns how many. Any context."},
+     "wake_up_all($self, /)\n--\n\nLet every waiter look at its predicate (Linux: wake_up_all). Returns how many. Any "
+     "context."},
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 
@@ -248,9 +260,11 @@ PyMethodDef mutex_methods[] = {
      "Task context that may sleep; the pool sees the sleep. Raises DeadlockError when the caller holds it already,\n"
      "SchedulingWhileAtomic, MachineExit."},
     {"__exit__", BH_FAST(mutex_exit),
-     "__exit__($self, /, *args)\n--\n\nGive the mutex back (Linux: mutex_unlock). Raises MisuseError unless the caller holds it."},
+     "__exit__($self, /, *args)\n--\n\nGive the mutex back (Linux: mutex_unlock). Raises MisuseError unless the caller "
+     "holds it."},
     {"lock", BH_METHOD(mutex_lock),
-     "lock($self, /, timeout=None)\n--\n\nTake the mutex, as `with` does; raises TimeoutError after that many seconds."},
+     "lock($self, /, timeout=None)\n--\n\nTake the mutex, as `with` does; raises TimeoutError after that many "
+     "seconds."},
     {"unlock", BH_FAST(mutex_exit), "unlock($self, /)\n--\n\nGive the mutex back (Linux: mutex_unlock)."},
     {"try_lock", mutex_try_lock, METH_NOARGS,
      "try_lock($self, /)\n--\n\nTake the mutex if it is free (Linux: mutex_trylock). True when it was."},
@@ -261,8 +275,9 @@ PyGetSetDef mutex_getset[] = {{"locked", mutex_locked, nullptr, "Whether anybody
 
 template <class Core>
 void add(py::module_& m, const char* name, const char* doc, PyMethodDef* methods, PyGetSetDef* getset) {
-    static PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PySync<Core>, weakrefs), READONLY, nullptr},
-                                    {nullptr, 0, 0, 0, nullptr}};
+    static PyMemberDef members[] = {
+        {"__weaklistoffset__", T_PYSSIZET, offsetof(PySync<Core>, weakrefs), READONLY, nullptr},
+        {nullptr, 0, 0, 0, nullptr}};
     static PyGetSetDef none[] = {{nullptr, nullptr, nullptr, nullptr, nullptr}};
     PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(&sync_new<Core>)},
                            {Py_tp_dealloc, reinterpret_cast<void*>(&sync_dealloc<Core>)},
@@ -278,15 +293,18 @@ void add(py::module_& m, const char* name, const char* doc, PyMethodDef* methods
 }  // namespace
 
 void register_sync(py::module_& m) {
-    add<Completion>(m, "bottomhalf.Completion",
-                    "Completion()\n--\n\nA counter of events and the tasks that wait for one (Linux: struct completion).",
-                    completion_methods, completion_getset);
+    add<Completion>(
+        m, "bottomhalf.Completion",
+        "Completion()\n--\n\nA counter of events and the tasks that wait for one (Linux: struct completion).",
+        completion_methods, completion_getset);
     add<WaitQueue>(m, "bottomhalf.WaitQueue",
-                   "WaitQueue()\n--\n\nTasks that wait for a condition (Linux: wait_queue_head_t).", queue_methods, nullptr);
-    add<Mutex>(m, "bottomhalf.Mutex",
-               "Mutex()\n--\n\nA lock that sleeps when contended (Linux: struct mutex): `with mutex:`. Owner-only unlock, no\n"
-               "recursion, task context only.",
-               mutex_methods, mutex_getset);
+                   "WaitQueue()\n--\n\nTasks that wait for a condition (Linux: wait_queue_head_t).", queue_methods,
+                   nullptr);
+    add<Mutex>(
+        m, "bottomhalf.Mutex",
+        "Mutex()\n--\n\nA lock that sleeps when contended (Linux: struct mutex): `with mutex:`. Owner-only unlock, no\n"
+        "recursion, task context only.",
+        mutex_methods, mutex_getset);
     register_spin_lock(m);
 }
 

@@ -62,8 +62,8 @@ void run(Task& self, void* arg) {
         PyErr_NormalizeException(&type, &value, &traceback);
         if (traceback != nullptr) PyException_SetTraceback(value, traceback);
         s.exception = Py_NewRef(value);
-        const bool ends_program =
-            PyErr_GivenExceptionMatches(value, PyExc_KeyboardInterrupt) || PyErr_GivenExceptionMatches(value, PyExc_SystemExit);
+        const bool ends_program = PyErr_GivenExceptionMatches(value, PyExc_KeyboardInterrupt) ||
+                                  PyErr_GivenExceptionMatches(value, PyExc_SystemExit);
         if (ends_program) {
             PyErr_Restore(type, value, traceback);
             Py_XDECREF(report_handler_error(s.fn, self.domain.load()));
@@ -79,7 +79,8 @@ void run(Task& self, void* arg) {
 py::object join(const TaskObject& object, py::object timeout) {
     const std::shared_ptr<Spawned> s = object.spawned;
     if (s == nullptr)
-        throw py::type_error("join(): '" + object.info.name + "' was not started by m.spawn(); the machine joins its own tasks");
+        throw py::type_error("join(): '" + object.info.name +
+                             "' was not started by m.spawn(); the machine joins its own tasks");
     timeout_seconds(timeout);
     Machine* m = s->owner.machine();
     if (m != nullptr && !m->halted()) {
@@ -99,8 +100,8 @@ std::string repr(const TaskObject& t) {
            "): " + state_name(info.state) + ">";
 }
 
-// The items that workers run right now. The GIL is held: a Python item that is on record as running is alive, unless its
-// worker has finished it and is offering the GIL, or its last reference is just going.
+// The items that workers run right now. The GIL is held: a Python item that is on record as running is alive, unless
+// its worker has finished it and is offering the GIL, or its last reference is just going.
 std::unordered_map<const Task*, py::object> running_works(Machine& machine) {
     std::unordered_map<const Task*, py::object> works;
     std::vector<std::pair<const Task*, std::string>> native;
@@ -121,9 +122,7 @@ std::unordered_map<const Task*, py::object> running_works(Machine& machine) {
     return works;
 }
 
-UserTask::Info info_of(const Task& task) {
-    return {task.name, task.pid.load(), task.cpu.load(), task.state.load()};
-}
+UserTask::Info info_of(const Task& task) { return {task.name, task.pid.load(), task.cpu.load(), task.state.load()}; }
 
 }  // namespace
 
@@ -182,16 +181,22 @@ void register_task(py::module_& m) {
         }))
         .def("join", &join, py::arg("timeout") = py::none(),
              "Wait until the function has returned; return its result or raise its exception, each time.\n\n"
-             "timeout: seconds, None: for ever. Task context that may sleep; the pool sees the sleep. Raises TimeoutError,\n"
+             "timeout: seconds, None: for ever. Task context that may sleep; the pool sees the sleep. Raises "
+             "TimeoutError,\n"
              "DeadlockError from the task itself, MachineHalted when the machine ended before the task did.")
-        .def_property_readonly("name", [](const TaskObject& t) { return t.now().name; }, "As ps -L shows it, not cut.")
-        .def_property_readonly("pid", [](const TaskObject& t) { return t.now().pid; },
-                               "The thread's id (host), a small number (simulated).")
-        .def_property_readonly("cpu", [](const TaskObject& t) { return t.now().cpu; }, "The CPU it runs on.")
-        .def_property_readonly("state", [](const TaskObject& t) { return state_name(t.now().state); },
-                               "'running', 'sleeping', 'idle' (waiting for something to do) or 'dead'.")
-        .def_property_readonly("work", [](const TaskObject& t) { return t.work; },
-                               "The item a worker ran when this was made: bottomhalf.Work, a native item's name, or None.")
+        .def_property_readonly(
+            "name", [](const TaskObject& t) { return t.now().name; }, "As ps -L shows it, not cut.")
+        .def_property_readonly(
+            "pid", [](const TaskObject& t) { return t.now().pid; },
+            "The thread's id (host), a small number (simulated).")
+        .def_property_readonly(
+            "cpu", [](const TaskObject& t) { return t.now().cpu; }, "The CPU it runs on.")
+        .def_property_readonly(
+            "state", [](const TaskObject& t) { return state_name(t.now().state); },
+            "'running', 'sleeping', 'idle' (waiting for something to do) or 'dead'.")
+        .def_property_readonly(
+            "work", [](const TaskObject& t) { return t.work; },
+            "The item a worker ran when this was made: bottomhalf.Work, a native item's name, or None.")
         .def("__repr__", &repr);
 }
 

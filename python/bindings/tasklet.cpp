@@ -10,17 +10,17 @@ namespace bh_python {
 namespace {
 
 struct PyTasklet {
-    PyObject_HEAD
-    PyObject* func;      // GIL
+    PyObject_HEAD PyObject* func;  // GIL
     PyObject* weakrefs;
-    unsigned references; // GIL: held for schedulings that did not run yet, and for the run in progress
-    Owner owner;         // GIL
+    unsigned references;  // GIL: held for schedulings that did not run yet, and for the run in progress
+    Owner owner;          // GIL
     Tasklet tasklet;
 };
 
 PyTasklet* of(PyObject* self) noexcept { return reinterpret_cast<PyTasklet*>(self); }
 PyTasklet* of(const Tasklet* t) noexcept {
-    return reinterpret_cast<PyTasklet*>(reinterpret_cast<char*>(const_cast<Tasklet*>(t)) - offsetof(PyTasklet, tasklet));
+    return reinterpret_cast<PyTasklet*>(reinterpret_cast<char*>(const_cast<Tasklet*>(t)) -
+                                        offsetof(PyTasklet, tasklet));
 }
 bool idle(PyTasklet* t) noexcept { return (t->tasklet.state.load() & (Tasklet::kSched | Tasklet::kRun)) == 0; }
 auto is_idle(PyTasklet* t) {
@@ -28,7 +28,8 @@ auto is_idle(PyTasklet* t) {
 }
 void require_func(PyTasklet* t) {
     if (t->func == nullptr)
-        throw py::type_error(std::string(Py_TYPE(t)->tp_name) + " has no func: its class did not call Tasklet.__init__");
+        throw py::type_error(std::string(Py_TYPE(t)->tp_name) +
+                             " has no func: its class did not call Tasklet.__init__");
 }
 
 // GIL: entered through the gate.
@@ -60,12 +61,14 @@ int tasklet_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* keywords[] = {"func", "disabled", nullptr};
     PyObject* func = nullptr;
     int disabled = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Tasklet", const_cast<char**>(keywords), &func, &disabled)) return -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Tasklet", const_cast<char**>(keywords), &func, &disabled))
+        return -1;
     PyTasklet* t = of(self);
     return guarded([&]() -> PyObject* {
                if (!idle(t))
-                   throw MisuseError("tasklet-init-active", "Tasklet.__init__ on a tasklet that is scheduled or running would "
-                                                            "corrupt it; kill() it first");
+                   throw MisuseError("tasklet-init-active",
+                                     "Tasklet.__init__ on a tasklet that is scheduled or running would "
+                                     "corrupt it; kill() it first");
                check_callable(func, 1, "func");
                Py_XSETREF(t->func, Py_NewRef(func));
                t->tasklet.count.store(disabled);
@@ -119,11 +122,16 @@ PyObject* schedule(PyObject* self, Softirq level, const char* call) {
         return Py_NewRef(Py_False);
     });
 }
-PyObject* tasklet_schedule(PyObject* self, PyObject*) { return schedule(self, Softirq::tasklet, "Tasklet.schedule(): it"); }
-PyObject* tasklet_hi_schedule(PyObject* self, PyObject*) { return schedule(self, Softirq::hi, "Tasklet.hi_schedule(): it"); }
+PyObject* tasklet_schedule(PyObject* self, PyObject*) {
+    return schedule(self, Softirq::tasklet, "Tasklet.schedule(): it");
+}
+PyObject* tasklet_hi_schedule(PyObject* self, PyObject*) {
+    return schedule(self, Softirq::hi, "Tasklet.hi_schedule(): it");
+}
 
 template <class Wait>
-PyObject* waiting(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call, Wait&& wait) {
+PyObject* waiting(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call,
+                  Wait&& wait) {
     Py_INCREF(self);
     PyObject* result = guarded([&] {
         FastArguments a;
@@ -131,7 +139,8 @@ PyObject* waiting(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
         PyTasklet* t = of(self);
         Machine& m = t->owner.machine_or_join(is_idle(t), call);
         MachineHold hold(&m.domain());
-        wait_without_gil(m.domain(), a.values[0], [&](Nanoseconds deadline) { wait(m.tasklets(), t->tasklet, deadline); });
+        wait_without_gil(m.domain(), a.values[0],
+                         [&](Nanoseconds deadline) { wait(m.tasklets(), t->tasklet, deadline); });
         return Py_NewRef(Py_None);
     });
     Py_DECREF(self);
@@ -170,8 +179,8 @@ PyObject* tasklet_repr(PyObject* self) {
     const int count = t->tasklet.count.load();
     const char* state = t->tasklet.is_running() ? "running" : t->tasklet.scheduled() ? "scheduled" : "idle";
     if (count == 0) return PyUnicode_FromFormat("<bottomhalf.Tasklet %s: %s>", name.c_str(), state);
-    return PyUnicode_FromFormat("<bottomhalf.Tasklet %s: %s, disabled (count %d); enable() lets it run>", name.c_str(), state,
-                                count);
+    return PyUnicode_FromFormat("<bottomhalf.Tasklet %s: %s, disabled (count %d); enable() lets it run>", name.c_str(),
+                                state, count);
 }
 
 PyMethodDef methods[] = {
@@ -180,13 +189,17 @@ PyMethodDef methods[] = {
      "Returns True when scheduled, False when it was scheduled already. Any context; never sleeps.\n"
      "Raises ValueError while it is in use on another machine, MachineHalted."},
     {"hi_schedule", tasklet_hi_schedule, METH_NOARGS,
-     "hi_schedule($self, /)\n--\n\nAs schedule(), on the HI vector: before timers and network (Linux: tasklet_hi_schedule)."},
+     "hi_schedule($self, /)\n--\n\nAs schedule(), on the HI vector: before timers and network (Linux: "
+     "tasklet_hi_schedule)."},
     {"disable", BH_METHOD(tasklet_disable),
-     "disable($self, /, timeout=None)\n--\n\nKeep it from running until enable(), and wait for a run in progress (Linux:\n"
-     "tasklet_disable).\n\ntimeout: seconds, None: for ever. Counts. Task context that may sleep. Raises TimeoutError (not\n"
+     "disable($self, /, timeout=None)\n--\n\nKeep it from running until enable(), and wait for a run in progress "
+     "(Linux:\n"
+     "tasklet_disable).\n\ntimeout: seconds, None: for ever. Counts. Task context that may sleep. Raises TimeoutError "
+     "(not\n"
      "disabled then), DeadlockError from its own callback, SchedulingWhileAtomic."},
     {"disable_nosync", tasklet_disable_nosync, METH_NOARGS,
-     "disable_nosync($self, /)\n--\n\nKeep it from running until enable(), without waiting (Linux: tasklet_disable_nosync).\n\n"
+     "disable_nosync($self, /)\n--\n\nKeep it from running until enable(), without waiting (Linux: "
+     "tasklet_disable_nosync).\n\n"
      "Counts. Any context."},
     {"enable", tasklet_enable, METH_NOARGS,
      "enable($self, /)\n--\n\nUndo one disable; scheduled meanwhile, it runs now (Linux: tasklet_enable).\n\n"
@@ -217,11 +230,14 @@ PyType_Slot slots[] = {
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>(
-                    "Tasklet(func, *, disabled=False)\n--\n\nfunc(tasklet) runs in softirq context when it was scheduled (Linux:\n"
-                    "struct tasklet_struct).\n\ndisabled: starts with count 1, as DECLARE_TASKLET_DISABLED. Scheduled twice before\n"
-                    "it runs it runs once, and never on two CPUs at the same time. It must not sleep. Scheduled tasklets are kept\n"
-                    "alive. Raises TypeError when func cannot take one argument.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "Tasklet(func, *, disabled=False)\n--\n\nfunc(tasklet) runs in softirq context when it was scheduled (Linux:\n"
+         "struct tasklet_struct).\n\ndisabled: starts with count 1, as DECLARE_TASKLET_DISABLED. Scheduled twice "
+         "before\n"
+         "it runs it runs once, and never on two CPUs at the same time. It must not sleep. Scheduled tasklets are "
+         "kept\n"
+         "alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
 PyType_Spec spec = {"bottomhalf.Tasklet", sizeof(PyTasklet), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};

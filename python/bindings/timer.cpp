@@ -10,13 +10,12 @@ namespace bh_python {
 namespace {
 
 struct PyTimer {
-    PyObject_HEAD
-    PyObject* func;      // GIL
+    PyObject_HEAD PyObject* func;  // GIL
     PyObject* weakrefs;
-    unsigned armings;    // GIL: references held for armings whose callback has not begun
-    bool shut_down;      // GIL: arming does nothing
-    Task* runner;        // GIL: whose callback is in progress
-    Owner owner;         // GIL
+    unsigned armings;  // GIL: references held for armings whose callback has not begun
+    bool shut_down;    // GIL: arming does nothing
+    Task* runner;      // GIL: whose callback is in progress
+    Owner owner;       // GIL
     Timer timer;
 };
 
@@ -79,12 +78,14 @@ int timer_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* keywords[] = {"func", "deferrable", nullptr};
     PyObject* func = nullptr;
     int deferrable = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Timer", const_cast<char**>(keywords), &func, &deferrable)) return -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Timer", const_cast<char**>(keywords), &func, &deferrable))
+        return -1;
     PyTimer* t = of(self);
     return guarded([&]() -> PyObject* {
                if (!idle(t))
-                   throw MisuseError("timer-init-active", "Timer.__init__ on a timer that is armed or running would corrupt it; "
-                                                          "delete_sync() it first");
+                   throw MisuseError("timer-init-active",
+                                     "Timer.__init__ on a timer that is armed or running would corrupt it; "
+                                     "delete_sync() it first");
                check_callable(func, 1, "func");
                timer_setup(t->timer, &callback, deferrable != 0 ? kTimerDeferrable : 0);
                Py_XSETREF(t->func, Py_NewRef(func));
@@ -129,7 +130,8 @@ PyObject* arm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject*
         PyTimer* t = of(self);
         const double delay = check_delay(a.required(0, call, "delay"), "delay");
         if (t->func == nullptr)
-            throw py::type_error(std::string(Py_TYPE(self)->tp_name) + " has no func: its class did not call Timer.__init__");
+            throw py::type_error(std::string(Py_TYPE(self)->tp_name) +
+                                 " has no func: its class did not call Timer.__init__");
         Machine& m = t->owner.join(is_idle(t), "this timer");
         if (t->shut_down) return Py_NewRef(Py_False);
         Domain& domain = m.domain();
@@ -176,7 +178,8 @@ PyObject* timer_del(PyObject* self, PyObject*) {
 }
 
 template <class Wait>
-PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call, Wait&& wait) {
+PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call,
+               Wait&& wait) {
     Py_INCREF(self);
     PyTimer* t = of(self);
     PyObject* result = guarded([&] {
@@ -185,8 +188,9 @@ PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject
         timeout_seconds(a.values[0]);
         // The engine would say so too, but after it has disarmed a timer that its callback armed again.
         if (t->runner != nullptr && t->runner == current_task())
-            throw DeadlockError(std::string(call) + " called from the timer's own callback: it would wait for itself; use "
-                                                    "delete()");
+            throw DeadlockError(std::string(call) +
+                                " called from the timer's own callback: it would wait for itself; use "
+                                "delete()");
         bool was_pending = false;
         Machine* m = t->owner.machine();
         if (m == nullptr || m->halted()) {
@@ -194,9 +198,8 @@ PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject
         } else {
             Domain& domain = m->domain();
             MachineHold hold(&domain);
-            was_pending = wait_without_gil(domain, a.values[0], [&](Nanoseconds deadline) {
-                return wait(t->timer, domain.self(), deadline);
-            });
+            was_pending = wait_without_gil(
+                domain, a.values[0], [&](Nanoseconds deadline) { return wait(t->timer, domain.self(), deadline); });
         }
         if (was_pending) release(t);
         return PyBool_FromLong(was_pending);
@@ -212,8 +215,9 @@ PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject
 }
 
 PyObject* timer_del_sync(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kw) {
-    return stop(self, args, n, kw, "delete_sync()",
-                [](Timer& timer, Task& task, Nanoseconds deadline) { return timer_delete_sync(timer, task, deadline); });
+    return stop(self, args, n, kw, "delete_sync()", [](Timer& timer, Task& task, Nanoseconds deadline) {
+        return timer_delete_sync(timer, task, deadline);
+    });
 }
 
 PyObject* timer_shut_down(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kw) {
@@ -221,10 +225,9 @@ PyObject* timer_shut_down(PyObject* self, PyObject* const* args, Py_ssize_t n, P
     const bool before = t->shut_down;
     // First, so that whoever arms it during the wait is refused.
     t->shut_down = true;
-    PyObject* result =
-        stop(self, args, n, kw, "shutdown_sync()", [](Timer& timer, Task& task, Nanoseconds deadline) {
-            return timer_shutdown_sync(timer, task, deadline);
-        });
+    PyObject* result = stop(self, args, n, kw, "shutdown_sync()", [](Timer& timer, Task& task, Nanoseconds deadline) {
+        return timer_shutdown_sync(timer, task, deadline);
+    });
     // Timed out or interrupted it is shut down all the same; refused (its own callback, a hard interrupt) it is not.
     if (result == nullptr) t->shut_down = before || t->timer.function == nullptr;
     return result;
@@ -237,7 +240,7 @@ PyObject* timer_repr(PyObject* self) {
     PyTimer* t = of(self);
     const std::string name = t->func != nullptr ? describe_callable(t->func) : "without a func";
     return PyUnicode_FromFormat("<bottomhalf.Timer %s: %s>", name.c_str(),
-                                t->shut_down               ? "shut down"
+                                t->shut_down              ? "shut down"
                                 : timer_pending(t->timer) ? "armed; delete() disarms it"
                                                           : "not armed; mod(delay) arms it");
 }
@@ -245,8 +248,10 @@ PyObject* timer_repr(PyObject* self) {
 PyMethodDef methods[] = {
     {"mod", BH_METHOD(timer_mod),
      "mod($self, /, delay)\n--\n\nArm for delay seconds from now, from whatever state (Linux: mod_timer).\n\n"
-     "delay: seconds from 0, rounded up to jiffies; late by the wheel's granularity, never early. On the caller's CPU.\n"
-     "Returns True when it was pending. Any context; never sleeps. Raises ValueError for a bad delay, and while the timer\n"
+     "delay: seconds from 0, rounded up to jiffies; late by the wheel's granularity, never early. On the caller's "
+     "CPU.\n"
+     "Returns True when it was pending. Any context; never sleeps. Raises ValueError for a bad delay, and while the "
+     "timer\n"
      "is in use on another machine; MachineHalted."},
     {"mod_pending", BH_METHOD(timer_mod_pending),
      "mod_pending($self, /, delay)\n--\n\nAs mod(), but only when it is pending (Linux: mod_timer_pending).\n\n"
@@ -259,7 +264,8 @@ PyMethodDef methods[] = {
      "Returns True when it was pending. Any context; never sleeps."},
     {"delete_sync", BH_METHOD(timer_del_sync),
      "delete_sync($self, /, timeout=None)\n--\n\nDisarm and wait for a running callback (Linux: timer_delete_sync).\n\n"
-     "timeout: seconds, None: for ever. Returns True when it was pending. Raises TimeoutError (disarmed all the same),\n"
+     "timeout: seconds, None: for ever. Returns True when it was pending. Raises TimeoutError (disarmed all the "
+     "same),\n"
      "DeadlockError from its own callback, MisuseError in a hard interrupt. Elsewhere in atomic context it spins."},
     {"shutdown_sync", BH_METHOD(timer_shut_down),
      "shutdown_sync($self, /, timeout=None)\n--\n\nAs delete_sync(), and arming does nothing from now on (Linux:\n"
@@ -267,11 +273,10 @@ PyMethodDef methods[] = {
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef getset[] = {
-    {"pending", get_pending, nullptr, "Whether it is armed; False in its own callback (Linux: timer_pending). A hint.",
-     nullptr},
-    {"func", get_func, nullptr, "The callback.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef getset[] = {{"pending", get_pending, nullptr,
+                         "Whether it is armed; False in its own callback (Linux: timer_pending). A hint.", nullptr},
+                        {"func", get_func, nullptr, "The callback.", nullptr},
+                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyTimer, weakrefs), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
@@ -287,9 +292,10 @@ PyType_Slot slots[] = {
     {Py_tp_getset, getset},
     {Py_tp_members, members},
     {Py_tp_doc,
-     const_cast<char*>("Timer(func, *, deferrable=False)\n--\n\nfunc(timer) runs in TIMER_SOFTIRQ when the time is over (Linux:\n"
-                       "struct timer_list).\n\ndeferrable: does not wake an idle CPU. The callback must not sleep; it may arm the\n"
-                       "timer again. Armed timers are kept alive. Raises TypeError when func cannot take one argument.")},
+     const_cast<char*>(
+         "Timer(func, *, deferrable=False)\n--\n\nfunc(timer) runs in TIMER_SOFTIRQ when the time is over (Linux:\n"
+         "struct timer_list).\n\ndeferrable: does not wake an idle CPU. The callback must not sleep; it may arm the\n"
+         "timer again. Armed timers are kept alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
 PyType_Spec spec = {"bottomhalf.Timer", sizeof(PyTimer), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};

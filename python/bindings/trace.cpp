@@ -48,36 +48,49 @@ void register_trace(py::module_& m) {
         .def(py::init([](const py::args&, const py::kwargs&) -> EventObject {
             throw py::type_error("bottomhalf.TraceEvent has no constructor: `with m.trace() as t:` collects events");
         }))
-        .def_property_readonly("time_ns", [](const EventObject& e) { return e.record.time_ns; }, "Nanoseconds since boot.")
-        .def_property_readonly("cpu", [](const EventObject& e) { return e.record.cpu; }, "Where it happened.")
-        .def_property_readonly("context", [](const EventObject& e) {
-            static const char* const names[] = {"task", "softirq", "hardirq"};
-            return names[static_cast<int>(e.record.context)];
-        }, "'task', 'softirq' or 'hardirq'.")
-        .def_property_readonly("task", [](const EventObject& e) { return std::string(e.record.task); }, "The task's name.")
-        .def_property_readonly("name", [](const EventObject& e) { return e.record.name; }, "The name of Linux's tracepoint.")
-        .def_property_readonly("fields", [](const EventObject& e) { return fields_of(e.record); },
-                               "The event's fields by name; values are text.")
+        .def_property_readonly(
+            "time_ns", [](const EventObject& e) { return e.record.time_ns; }, "Nanoseconds since boot.")
+        .def_property_readonly(
+            "cpu", [](const EventObject& e) { return e.record.cpu; }, "Where it happened.")
+        .def_property_readonly(
+            "context",
+            [](const EventObject& e) {
+                static const char* const names[] = {"task", "softirq", "hardirq"};
+                return names[static_cast<int>(e.record.context)];
+            },
+            "'task', 'softirq' or 'hardirq'.")
+        .def_property_readonly(
+            "task", [](const EventObject& e) { return std::string(e.record.task); }, "The task's name.")
+        .def_property_readonly(
+            "name", [](const EventObject& e) { return e.record.name; }, "The name of Linux's tracepoint.")
+        .def_property_readonly(
+            "fields", [](const EventObject& e) { return fields_of(e.record); },
+            "The event's fields by name; values are text.")
         .def("__str__", [](const EventObject& e) { return e.record.to_string(); })
         .def("__repr__", [](const EventObject& e) { return "<bottomhalf.TraceEvent " + e.record.to_string() + ">"; })
-        .def("__eq__", [](const EventObject& a, const py::object& other) {
-            return py::isinstance<EventObject>(other) &&
-                   a.record.to_string() == other.cast<const EventObject&>().record.to_string();
-        })
+        .def("__eq__",
+             [](const EventObject& a, const py::object& other) {
+                 return py::isinstance<EventObject>(other) &&
+                        a.record.to_string() == other.cast<const EventObject&>().record.to_string();
+             })
         .def("__hash__", [](const EventObject& e) { return std::hash<std::string>()(e.record.to_string()); });
     py::class_<LogLine>(m, "LogLine", "One line of a machine's kernel log; str() is the line as dmesg prints it.")
         .def(py::init([](const py::args&, const py::kwargs&) -> LogLine {
             throw py::type_error("bottomhalf.LogLine has no constructor: m.log lists the lines");
         }))
-        .def_property_readonly("time_ns", [](const LogLine& l) { return l.time_ns; }, "Nanoseconds since boot.")
-        .def_property_readonly("level", [](const LogLine& l) { return static_cast<int>(l.level); },
-                               "Linux's level: 0 (emerg) to 7 (debug).")
-        .def_property_readonly("text", [](const LogLine& l) { return l.text; }, "The text, without time and level.")
+        .def_property_readonly(
+            "time_ns", [](const LogLine& l) { return l.time_ns; }, "Nanoseconds since boot.")
+        .def_property_readonly(
+            "level", [](const LogLine& l) { return static_cast<int>(l.level); },
+            "Linux's level: 0 (emerg) to 7 (debug).")
+        .def_property_readonly(
+            "text", [](const LogLine& l) { return l.text; }, "The text, without time and level.")
         .def("__str__", [](const LogLine& l) { return l.to_string(); })
         .def("__repr__", [](const LogLine& l) { return "<bottomhalf.LogLine " + l.to_string() + ">"; })
-        .def("__eq__", [](const LogLine& a, const py::object& other) {
-            return py::isinstance<LogLine>(other) && a.to_string() == other.cast<const LogLine&>().to_string();
-        })
+        .def("__eq__",
+             [](const LogLine& a, const py::object& other) {
+                 return py::isinstance<LogLine>(other) && a.to_string() == other.cast<const LogLine&>().to_string();
+             })
         .def("__hash__", [](const LogLine& l) { return std::hash<std::string>()(l.to_string()); });
 }
 

@@ -12,7 +12,6 @@ PyObject* g_run_name = nullptr;
 
 namespace {
 
-
 void work_function(Work* work);
 void delayed_function(Work* work);
 
@@ -39,8 +38,9 @@ int work_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     auto* w = reinterpret_cast<PyWork*>(self);
     return guarded([&]() -> PyObject* {
                if (!idle(w))
-                   throw MisuseError("init-active", "Work.__init__ on an item that is pending or running would corrupt it; "
-                                                    "cancel_sync() first (Linux: INIT_WORK, \"init active\")");
+                   throw MisuseError("init-active",
+                                     "Work.__init__ on an item that is pending or running would corrupt it; "
+                                     "cancel_sync() first (Linux: INIT_WORK, \"init active\")");
                if (func == Py_None && !overrides_run(self))
                    throw py::type_error(std::string(Py_TYPE(self)->tp_name) +
                                         "() needs a func, or a class that overrides run()");
@@ -131,11 +131,12 @@ PyObject* work_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
         return guarded([&] {
             FastArguments a;
             a.parse("schedule()", args, nargs, kwnames, {"cpu"}, 0);
-            return PyBool_FromLong(queue_object(current_system_wq(), reinterpret_cast<PyWork*>(self),
-                                                check_cpu_argument(a.values[0])));
+            return PyBool_FromLong(
+                queue_object(current_system_wq(), reinterpret_cast<PyWork*>(self), check_cpu_argument(a.values[0])));
         });
     }
-    return guarded([&] { return PyBool_FromLong(queue_object(current_system_wq(), reinterpret_cast<PyWork*>(self), cpu)); });
+    return guarded(
+        [&] { return PyBool_FromLong(queue_object(current_system_wq(), reinterpret_cast<PyWork*>(self), cpu)); });
 }
 
 PyObject* delayed_schedule(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -167,13 +168,15 @@ PyObject* work_cancel(PyObject* self, PyObject*) {
     return guarded([&] { return took_pending(self, cancel_work(reinterpret_cast<PyWork*>(self)->work)); });
 }
 PyObject* delayed_cancel(PyObject* self, PyObject*) {
-    return guarded([&] { return took_pending(self, cancel_delayed_work(reinterpret_cast<PyDelayedWork*>(self)->dwork)); });
+    return guarded(
+        [&] { return took_pending(self, cancel_delayed_work(reinterpret_cast<PyDelayedWork*>(self)->dwork)); });
 }
 PyObject* work_disable(PyObject* self, PyObject*) {
     return guarded([&] { return took_pending(self, disable_work(reinterpret_cast<PyWork*>(self)->work)); });
 }
 PyObject* delayed_disable(PyObject* self, PyObject*) {
-    return guarded([&] { return took_pending(self, disable_delayed_work(reinterpret_cast<PyDelayedWork*>(self)->dwork)); });
+    return guarded(
+        [&] { return took_pending(self, disable_delayed_work(reinterpret_cast<PyDelayedWork*>(self)->dwork)); });
 }
 PyObject* work_enable(PyObject* self, PyObject*) {
     return guarded([&] { return PyBool_FromLong(enable_work(reinterpret_cast<PyWork*>(self)->work)); });
@@ -242,7 +245,9 @@ PyObject* work_run(PyObject* self, PyObject*) {
     return nullptr;
 }
 
-PyObject* get_pending(PyObject* self, void*) { return PyBool_FromLong(reinterpret_cast<PyWork*>(self)->work.pending()); }
+PyObject* get_pending(PyObject* self, void*) {
+    return PyBool_FromLong(reinterpret_cast<PyWork*>(self)->work.pending());
+}
 PyObject* get_busy(PyObject* self, void*) {
     static PyObject* busy_type = nullptr;
     if (busy_type == nullptr) {
@@ -279,31 +284,34 @@ PyObject* work_repr(PyObject* self) {
     const char* type = is_delayed(self) ? "DelayedWork" : "Work";
     PyObject* text;
     if (depth != 0)
-        text = PyUnicode_FromFormat("<bottomhalf.%s %U: disabled (depth %u)%s; enable() lets it be queued>", type, name, depth,
-                                    (busy & kWorkBusyRunning) != 0 ? ", running" : "");
+        text = PyUnicode_FromFormat("<bottomhalf.%s %U: disabled (depth %u)%s; enable() lets it be queued>", type, name,
+                                    depth, (busy & kWorkBusyRunning) != 0 ? ", running" : "");
     else if (busy == 0)
         text = PyUnicode_FromFormat("<bottomhalf.%s %U: idle; schedule() or wq.queue(it) runs it>", type, name);
     else
         text = PyUnicode_FromFormat("<bottomhalf.%s %U: %s; flush() waits for it>", type, name,
-                                    busy == 3                            ? "running, and pending again"
-                                    : (busy & kWorkBusyRunning) != 0     ? "running"
-                                                                         : "pending");
+                                    busy == 3                        ? "running, and pending again"
+                                    : (busy & kWorkBusyRunning) != 0 ? "running"
+                                                                     : "pending");
     Py_DECREF(name);
     return text;
 }
 
 PyMethodDef work_methods[] = {
     {"schedule", BH_METHOD(work_schedule),
-     "schedule($self, /, *, cpu=None)\n--\n\nQueue on the current machine's system_wq (Linux: schedule_work, schedule_work_on).\n\n"
+     "schedule($self, /, *, cpu=None)\n--\n\nQueue on the current machine's system_wq (Linux: schedule_work, "
+     "schedule_work_on).\n\n"
      "cpu: the CPU to run on; None: the caller's. Returns True when queued, False when it was pending or disabled.\n"
      "Any context; never sleeps. Raises ValueError (cpu out of range, or in use on another machine), MachineHalted."},
     {"cancel", work_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake a pending item back; a running one goes on (Linux: cancel_work).\n\n"
      "Returns True when something pending was taken away. Any context; never sleeps."},
     {"cancel_sync", BH_METHOD(work_cancel_sync),
-     "cancel_sync($self, /, timeout=None)\n--\n\nTake a pending item back and wait for the running one (Linux: cancel_work_sync).\n\n"
+     "cancel_sync($self, /, timeout=None)\n--\n\nTake a pending item back and wait for the running one (Linux: "
+     "cancel_work_sync).\n\n"
      "timeout: seconds, None: for ever. While it waits a requeue is refused. Returns True when the item was pending.\n"
-     "Task context that may sleep. Raises TimeoutError (the item is removed all the same), DeadlockError from the item's\n"
+     "Task context that may sleep. Raises TimeoutError (the item is removed all the same), DeadlockError from the "
+     "item's\n"
      "own handler, SchedulingWhileAtomic."},
     {"flush", BH_METHOD(work_flush),
      "flush($self, /, timeout=None)\n--\n\nWait until the last queueing has run (Linux: flush_work).\n\n"
@@ -313,10 +321,13 @@ PyMethodDef work_methods[] = {
      "disable($self, /)\n--\n\nCancel, and refuse every queueing until enable(); counts (Linux: disable_work).\n\n"
      "Returns True when the item was pending. Any context; never sleeps."},
     {"disable_sync", BH_METHOD(work_disable_sync),
-     "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: disable_work_sync).\n\n"
-     "timeout: seconds, None: for ever. Returns True when the item was pending. Raises TimeoutError (it stays disabled)."},
+     "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: "
+     "disable_work_sync).\n\n"
+     "timeout: seconds, None: for ever. Returns True when the item was pending. Raises TimeoutError (it stays "
+     "disabled)."},
     {"enable", work_enable, METH_NOARGS,
-     "enable($self, /)\n--\n\nUndo one disable() (Linux: enable_work).\n\nReturns True when the item can be queued again.\n"
+     "enable($self, /)\n--\n\nUndo one disable() (Linux: enable_work).\n\nReturns True when the item can be queued "
+     "again.\n"
      "Any context. Raises UnbalancedEnable when it was not disabled."},
     {"run", work_run, METH_NOARGS,
      "run($self, /)\n--\n\nOverride in a subclass: the handler of an item made without a func."},
@@ -325,12 +336,16 @@ PyMethodDef work_methods[] = {
 
 PyMethodDef delayed_methods[] = {
     {"schedule", BH_METHOD(delayed_schedule),
-     "schedule($self, /, delay=0.0, *, cpu=None)\n--\n\nQueue on the current machine's system_wq after a delay (Linux:\n"
+     "schedule($self, /, delay=0.0, *, cpu=None)\n--\n\nQueue on the current machine's system_wq after a delay "
+     "(Linux:\n"
      "schedule_delayed_work).\n\ndelay: seconds from 0, rounded up to jiffies; late by the timer wheel's granularity.\n"
-     "Returns True when armed or queued, False when it was pending (the timer stays as it was) or disabled. Any context."},
+     "Returns True when armed or queued, False when it was pending (the timer stays as it was) or disabled. Any "
+     "context."},
     {"mod", BH_METHOD(delayed_mod),
-     "mod($self, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: mod_delayed_work on system_wq).\n\n"
-     "delay: seconds from 0. Returns True when it was pending before, False when not, or when it is disabled (nothing is\n"
+     "mod($self, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: mod_delayed_work on "
+     "system_wq).\n\n"
+     "delay: seconds from 0. Returns True when it was pending before, False when not, or when it is disabled (nothing "
+     "is\n"
      "armed then). Any context."},
     {"cancel", delayed_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake a pending item or its timer back (Linux: cancel_delayed_work).\n\n"
@@ -345,13 +360,16 @@ PyMethodDef delayed_methods[] = {
      "flush_work($self, /, timeout=None)\n--\n\nWait for the item, not for its timer (Linux: flush_work).\n\n"
      "Returns False at once while only the timer is armed."},
     {"disable", delayed_disable, METH_NOARGS,
-     "disable($self, /)\n--\n\nCancel, timer included, and refuse every queueing until enable() (Linux: disable_delayed_work)."},
+     "disable($self, /)\n--\n\nCancel, timer included, and refuse every queueing until enable() (Linux: "
+     "disable_delayed_work)."},
     {"disable_sync", BH_METHOD(delayed_disable_sync),
-     "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: disable_delayed_work_sync)."},
+     "disable_sync($self, /, timeout=None)\n--\n\nAs disable(), and wait for the running instance (Linux: "
+     "disable_delayed_work_sync)."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef work_getset[] = {
-    {"pending", get_pending, nullptr, "Queued, held back or armed, and not started yet (Linux: work_pending). A hint.", nullptr},
+    {"pending", get_pending, nullptr, "Queued, held back or armed, and not started yet (Linux: work_pending). A hint.",
+     nullptr},
     {"busy", get_busy, nullptr, "bottomhalf.Busy: PENDING, RUNNING or both (Linux: work_busy). A hint.", nullptr},
     {"exception", get_exception, nullptr,
      "The exception that left the handler's last run, or None; cleared when the function next starts.", nullptr},
@@ -372,11 +390,12 @@ PyType_Slot work_slots[] = {
     {Py_tp_methods, work_methods},
     {Py_tp_getset, work_getset},
     {Py_tp_members, work_members},
-    {Py_tp_doc, const_cast<char*>(
-                    "Work(func=None, *, name=None)\n--\n\n"
-                    "A work item: func(work) runs when it is queued (Linux: struct work_struct).\n\n"
-                    "Or subclass, override run(self) and carry your own data. The same item queued twice before it starts runs\n"
-                    "once. Pending items are kept alive. Raises TypeError when func cannot take one argument.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "Work(func=None, *, name=None)\n--\n\n"
+         "A work item: func(work) runs when it is queued (Linux: struct work_struct).\n\n"
+         "Or subclass, override run(self) and carry your own data. The same item queued twice before it starts runs\n"
+         "once. Pending items are kept alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
 PyType_Spec work_spec = {"bottomhalf.Work", sizeof(PyWork), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, work_slots};
@@ -407,11 +426,14 @@ void register_work(py::module_& m) {
     m.attr("DelayedWork") = py::handle(reinterpret_cast<PyObject*>(g_delayed_type));
     bottomhalf::register_gate(reinterpret_cast<void (*)()>(&work_function), gil_gate());
     bottomhalf::register_gate(reinterpret_cast<void (*)()>(&delayed_function), gil_gate());
-    m.def("current_work", []() -> py::object {
-        Work* work = current_work();
-        if (work == nullptr || gate_of(work->func) != gil_gate()) return py::none();
-        return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(work_object(work)));
-    }, "The item the calling worker runs, or None (Linux: current_work). Meaningful in task context only.");
+    m.def(
+        "current_work",
+        []() -> py::object {
+            Work* work = current_work();
+            if (work == nullptr || gate_of(work->func) != gil_gate()) return py::none();
+            return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(work_object(work)));
+        },
+        "The item the calling worker runs, or None (Linux: current_work). Meaningful in task context only.");
 }
 
 }  // namespace bh_python

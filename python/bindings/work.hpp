@@ -14,16 +14,14 @@ struct WorkExtra {
 };
 
 struct PyWork {
-    PyObject_HEAD
-    PyObject* func;        // GIL: the callable, or null when the class has run()
-    WorkExtra* extra;      // GIL
+    PyObject_HEAD PyObject* func;  // GIL: the callable, or null when the class has run()
+    WorkExtra* extra;              // GIL
     PyObject* weakrefs;
     alignas(8) Work work;  // the same place in PyDelayedWork
 };
 
 struct PyDelayedWork {
-    PyObject_HEAD
-    PyObject* func;
+    PyObject_HEAD PyObject* func;
     WorkExtra* extra;
     PyObject* weakrefs;
     alignas(8) DelayedWork dwork;
@@ -32,21 +30,21 @@ struct PyDelayedWork {
 // A future is an item that keeps what its function returned.
 enum class FutureState : std::uint8_t { pending, running, cancelled, cancelled_notified, finished };
 struct PyFuture {
-    PyObject_HEAD
-    PyObject* func;
+    PyObject_HEAD PyObject* func;
     WorkExtra* extra;
     PyObject* weakrefs;
     alignas(8) Work work;
-    PyObject* args;       // GIL; dropped when the function was called
+    PyObject* args;  // GIL; dropped when the function was called
     PyObject* kwargs;
-    PyObject* context;    // the submitter's contextvars.Context
-    PyObject* result;     // GIL: or the exception
-    PyObject* shared;     // GIL: made when somebody looks from outside: the Python side's condition, waiters, callbacks
-    Completion* done;     // GIL to create; complete_all() once finished
-    FutureState state;    // GIL
-    bool failed;          // GIL: result is an exception
+    PyObject* context;  // the submitter's contextvars.Context
+    PyObject* result;   // GIL: or the exception
+    PyObject* shared;   // GIL: made when somebody looks from outside: the Python side's condition, waiters, callbacks
+    Completion* done;   // GIL to create; complete_all() once finished
+    FutureState state;  // GIL
+    bool failed;        // GIL: result is an exception
 };
-static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) && offsetof(PyWork, work) == offsetof(PyFuture, work));
+static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) &&
+              offsetof(PyWork, work) == offsetof(PyFuture, work));
 
 extern PyTypeObject* g_work_type;
 extern PyTypeObject* g_delayed_type;
@@ -65,7 +63,8 @@ PyDelayedWork* as_delayed(PyObject* o, const char* call);
 void require_runnable(PyWork* w);
 bool overrides_run(PyObject* self) noexcept;  // its class has a run() of its own
 
-// Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past C.
+// Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past
+// C.
 bool queue_object(Workqueue& wq, PyWork* w, int cpu);
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);

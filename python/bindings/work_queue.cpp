@@ -87,7 +87,8 @@ void require_runnable(PyWork* w) {
 }
 
 bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
-    if (w->func == nullptr) [[unlikely]] require_runnable(w);
+    if (w->func == nullptr) [[unlikely]]
+        require_runnable(w);
     Py_INCREF(w);
     bool queued = false;
     try {
@@ -146,7 +147,8 @@ void check_callable(PyObject* func, int positional, const char* what) {
     if (PyFunction_Check(plain)) {
         auto* code = reinterpret_cast<PyCodeObject*>(PyFunction_GetCode(plain));
         PyObject* defaults = PyFunction_GetDefaults(plain);
-        const int required = code->co_argcount - (defaults == nullptr ? 0 : static_cast<int>(PyTuple_GET_SIZE(defaults)));
+        const int required =
+            code->co_argcount - (defaults == nullptr ? 0 : static_cast<int>(PyTuple_GET_SIZE(defaults)));
         const bool enough = (code->co_flags & CO_VARARGS) != 0 || code->co_argcount >= given;
         if (enough && required <= given && code->co_kwonlyargcount == 0) return;
     }

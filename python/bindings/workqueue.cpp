@@ -53,13 +53,15 @@ PyObject* wq_queue_many(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
         for (Py_ssize_t i = 0; i < n; ++i) as_work(PySequence_Fast_GET_ITEM(items.ptr(), i), "queue_many()");
         long queued = 0;
         for (Py_ssize_t i = 0; i < n; ++i)
-            queued += queue_object(wq, reinterpret_cast<PyWork*>(PySequence_Fast_GET_ITEM(items.ptr(), i)), cpu) ? 1 : 0;
+            queued +=
+                queue_object(wq, reinterpret_cast<PyWork*>(PySequence_Fast_GET_ITEM(items.ptr(), i)), cpu) ? 1 : 0;
         return PyLong_FromLong(queued);
     });
 }
 
 template <bool (*Operation)(Workqueue&, PyDelayedWork*, double, int)>
-PyObject* delayed_operation(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call) {
+PyObject* delayed_operation(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                            const char* call) {
     return guarded([&] {
         PyObject *delay = nullptr, *cpu = nullptr;
         if (nargs < 1 || nargs > 2)
@@ -117,15 +119,20 @@ PyObject* wq_destroy(PyObject* self, PyObject* const* args, Py_ssize_t nargs, Py
 
 PyMethodDef methods[] = {
     {"flush", BH_METHOD(wq_flush),
-     "flush($self, /, timeout=None)\n--\n\nWait for everything queued before the call, held-back items included; not for later\n"
-     "ones, requeues or timers (Linux: flush_workqueue).\n\ntimeout: seconds, None: for ever. Task context that may sleep.\n"
+     "flush($self, /, timeout=None)\n--\n\nWait for everything queued before the call, held-back items included; not "
+     "for later\n"
+     "ones, requeues or timers (Linux: flush_workqueue).\n\ntimeout: seconds, None: for ever. Task context that may "
+     "sleep.\n"
      "Raises TimeoutError, DeadlockError from an item of its own, SchedulingWhileAtomic, WorkqueueDestroyed."},
     {"drain", BH_METHOD(wq_drain),
-     "drain($self, /, timeout=None)\n--\n\nFlush until empty; meanwhile only its own items may queue on it (Linux: drain_workqueue).\n\n"
+     "drain($self, /, timeout=None)\n--\n\nFlush until empty; meanwhile only its own items may queue on it (Linux: "
+     "drain_workqueue).\n\n"
      "timeout: seconds, None: for ever. Raises TimeoutError (it is open again), DeadlockError, WorkqueueDestroyed."},
     {"destroy", BH_METHOD(wq_destroy),
-     "destroy($self, /, timeout=None)\n--\n\nRun what is pending, then refuse everything (Linux: destroy_workqueue). Idempotent.\n\n"
-     "Armed delayed items are not covered: cancel them first. timeout: seconds, None: for ever. Raises TimeoutError (it is\n"
+     "destroy($self, /, timeout=None)\n--\n\nRun what is pending, then refuse everything (Linux: destroy_workqueue). "
+     "Idempotent.\n\n"
+     "Armed delayed items are not covered: cancel them first. timeout: seconds, None: for ever. Raises TimeoutError "
+     "(it is\n"
      "open again), DeadlockError, MisuseError for a system workqueue."},
     {"queue", BH_METHOD(wq_queue),
      "queue($self, work, /, *, cpu=None)\n--\n\nQueue an item (Linux: queue_work, queue_work_on).\n\n"
@@ -134,22 +141,28 @@ PyMethodDef methods[] = {
     {"queue_many", BH_METHOD(wq_queue_many),
      "queue_many($self, works, /, *, cpu=None)\n--\n\nQueue several items in order. Returns how many were queued."},
     {"queue_delayed", BH_METHOD(wq_queue_delayed),
-     "queue_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nQueue after a delay (Linux: queue_delayed_work, queue_delayed_work_on).\n\n"
-     "delay: seconds from 0, rounded up to jiffies; late by the timer wheel's granularity. Returns True when armed or queued,\n"
+     "queue_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nQueue after a delay (Linux: queue_delayed_work, "
+     "queue_delayed_work_on).\n\n"
+     "delay: seconds from 0, rounded up to jiffies; late by the timer wheel's granularity. Returns True when armed or "
+     "queued,\n"
      "False when it was pending (its timer stays as it was) or disabled. Any context."},
     {"mod_delayed", BH_METHOD(wq_mod_delayed),
-     "mod_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: mod_delayed_work).\n\n"
-     "delay: seconds from 0. Returns True when it was pending before; False when not, or when disabled (nothing is armed\n"
+     "mod_delayed($self, dwork, /, delay, *, cpu=None)\n--\n\nArm with this delay from whatever state (Linux: "
+     "mod_delayed_work).\n\n"
+     "delay: seconds from 0. Returns True when it was pending before; False when not, or when disabled (nothing is "
+     "armed\n"
      "then). Any context."},
     {"submit", BH_METHOD(wq_submit),
-     "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's context variables.\n\n"
+     "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's "
+     "context variables.\n\n"
      "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
 void register_workqueue(py::module_& m) {
-    auto stats = py::class_<WorkqueueStats>(m, "WorkqueueStats", "A workqueue's counters (Linux: tools/workqueue/wq_monitor.py).");
+    auto stats = py::class_<WorkqueueStats>(m, "WorkqueueStats",
+                                            "A workqueue's counters (Linux: tools/workqueue/wq_monitor.py).");
     stats.def_readonly("started", &WorkqueueStats::started, "Items whose handler was called.")
         .def_readonly("completed", &WorkqueueStats::completed, "Items whose handler returned.")
         .def_readonly("cpu_time", &WorkqueueStats::cpu_time, "Microseconds of CPU time, sampled at ticks.")
@@ -159,8 +172,9 @@ void register_workqueue(py::module_& m) {
         .def_readonly("mayday", &WorkqueueStats::mayday, "Calls for the rescuer.")
         .def_readonly("rescued", &WorkqueueStats::rescued, "Items the rescuer ran.");
 
-    WorkqueueClass c(m, "Workqueue",
-                     "A workqueue (Linux: struct workqueue_struct). m.alloc_workqueue() makes one; it owns no threads.");
+    WorkqueueClass c(
+        m, "Workqueue",
+        "A workqueue (Linux: struct workqueue_struct). m.alloc_workqueue() makes one; it owns no threads.");
     c.def(py::init([]() -> std::shared_ptr<Workqueue> {
          throw py::type_error("Workqueue has no constructor: m.alloc_workqueue(name, ...) makes one");
      }))
@@ -174,10 +188,12 @@ void register_workqueue(py::module_& m) {
         .def_property_readonly("_nice", &Workqueue::nice)
         .def_property_readonly("_destroyed", &Workqueue::destroyed)
         .def_property_readonly("_in_flight", [](Workqueue& wq) { return wq.in_flight(); })
-        .def_property_readonly("_machine", [](Workqueue& wq) {
-            PyObject* machine = machine_object(wq.domain());
-            return machine == nullptr ? py::object(py::none()) : py::reinterpret_borrow<py::object>(machine);
-        })
+        .def_property_readonly("_machine",
+                               [](Workqueue& wq) {
+                                   PyObject* machine = machine_object(wq.domain());
+                                   return machine == nullptr ? py::object(py::none())
+                                                             : py::reinterpret_borrow<py::object>(machine);
+                               })
         .def("stats", &Workqueue::stats, "The counters now: bottomhalf.WorkqueueStats.");
     attach_methods(c, methods);
 }

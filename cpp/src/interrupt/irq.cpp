@@ -51,10 +51,11 @@ std::shared_ptr<IrqAction> IrqLine::request(IrqAction::Handler handler, IrqActio
         if (!actions_.empty()) {
             const unsigned old = actions_.front()->flags_;
             const unsigned trigger = flags & irqf::kTriggerMask, old_trigger = old & irqf::kTriggerMask;
-            const bool oneshot_differs =
-                ((old ^ flags) & irqf::kOneshot) != 0 && (flags & irqf::kCondOneshot) == 0 && (old & irqf::kCondOneshot) == 0;
-            conflict = (old & flags & irqf::kShared) == 0 || (trigger != 0 && old_trigger != 0 && trigger != old_trigger) ||
-                       oneshot_differs || ((old ^ flags) & irqf::kPercpu) != 0 || actions_.size() >= 64;
+            const bool oneshot_differs = ((old ^ flags) & irqf::kOneshot) != 0 && (flags & irqf::kCondOneshot) == 0 &&
+                                         (old & irqf::kCondOneshot) == 0;
+            conflict = (old & flags & irqf::kShared) == 0 ||
+                       (trigger != 0 && old_trigger != 0 && trigger != old_trigger) || oneshot_differs ||
+                       ((old ^ flags) & irqf::kPercpu) != 0 || actions_.size() >= 64;
         }
         if (!conflict) {
             if (actions_.empty() && (flags & irqf::kNoAutoen) != 0) depth_ = 1;
@@ -68,8 +69,10 @@ std::shared_ptr<IrqAction> IrqLine::request(IrqAction::Handler handler, IrqActio
             domain_.substrate->wake(*action->thread_);
             domain_.join_task(*action->thread_);
         }
-        throw MisuseError("irq-busy", who + "the line is taken, and both sides must ask for SHARED with the same trigger, "
-                                            "ONESHOT and PERCPU flags (-EBUSY)");
+        throw MisuseError("irq-busy",
+                          who +
+                              "the line is taken, and both sides must ask for SHARED with the same trigger, "
+                              "ONESHOT and PERCPU flags (-EBUSY)");
     }
     return action;
 }
@@ -173,8 +176,8 @@ void IrqLine::handle(unsigned cpu, Task& self) {
             GatePass pass(self);
             for (auto& action : actions) {
                 BH_TRACE(domain_, cpu, self, "irq_handler_entry", "irq=%d name=%s", irq_, action->name_.c_str());
-                IrqReturn result = action->handler_ == nullptr ? IrqReturn::wake_thread
-                                                               : call(action->handler_, *action, pass);
+                IrqReturn result =
+                    action->handler_ == nullptr ? IrqReturn::wake_thread : call(action->handler_, *action, pass);
                 BH_TRACE(domain_, cpu, self, "irq_handler_exit", "irq=%d ret=%s", irq_,
                          result == IrqReturn::none ? "unhandled" : "handled");
                 any = any || result != IrqReturn::none;
@@ -296,7 +299,8 @@ void IrqLine::disable_nosync() {
 void IrqLine::refuse_own_thread(const Task& self, const char* call) const {
     for (auto& action : actions())
         if (action->thread_ == &self)
-            throw DeadlockError(std::string(call) + ": called from a thread function of this line, it would wait for itself");
+            throw DeadlockError(std::string(call) +
+                                ": called from a thread function of this line, it would wait for itself");
 }
 
 void IrqLine::disable(Nanoseconds deadline) {

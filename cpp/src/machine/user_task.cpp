@@ -31,7 +31,8 @@ void UserTask::main(Task& self, void* arg) {
     me.done_.complete_all();
 }
 
-std::shared_ptr<UserTask> UserTasks::spawn(const std::string& name, void (*function)(Task&, void*), void* arg, int cpu) {
+std::shared_ptr<UserTask> UserTasks::spawn(const std::string& name, void (*function)(Task&, void*), void* arg,
+                                           int cpu) {
     domain_.require_alive();
     Task& self = domain_.self();
     might_sleep(self, "spawn");

@@ -201,7 +201,8 @@ TraceContext trace_context(const Task& task) noexcept {
 std::string describe_task(const Task& task) {
     char text[96];
     std::snprintf(text, sizeof text, "task %s (pid %d, CPU %d, preempt_count 0x%x%s)", task.name, task.pid.load(),
-                  task.cpu.load(std::memory_order_relaxed), task.preempt_count, task.irqs_off ? ", interrupts off" : "");
+                  task.cpu.load(std::memory_order_relaxed), task.preempt_count,
+                  task.irqs_off ? ", interrupts off" : "");
     return text;
 }
 
@@ -213,7 +214,8 @@ Nanoseconds deadline_after(Domain& domain, double seconds) {
 }
 
 void might_sleep(Task& self, const char* call) {
-    if (self.preempt_count == 0 && self.irqs_off == 0) [[likely]] return;
+    if (self.preempt_count == 0 && self.irqs_off == 0) [[likely]]
+        return;
     const char* where = preempt::in_hardirq(self.preempt_count)           ? "in a hard interrupt handler"
                         : preempt::in_serving_softirq(self.preempt_count) ? "in a softirq, tasklet or timer callback"
                         : preempt::in_softirq(self.preempt_count)         ? "with bottom halves disabled"
@@ -277,7 +279,8 @@ void local_bh_enable(Task& self) {
         }
         cpu.disown_bh(self);
         if (left) break;
-        // Raised by another thread between the look and the release: that thread found the lock taken and left it to us.
+        // Raised by another thread between the look and the release: that thread found the lock taken and left it to
+        // us.
         if (domain.hooks.softirq_pending == nullptr || !domain.hooks.softirq_pending(domain, cpu_id)) break;
         if (!cpu.try_own_bh(self)) break;
     }

@@ -97,7 +97,7 @@ void TimerSubsystem::program(unsigned cpu) noexcept {
 
 TimerSubsystem::Base& TimerSubsystem::base_for(const Timer& timer, unsigned cpu, bool named) noexcept {
     const std::uint32_t flags = timer_flags(timer);
-    const BaseKind kind = (flags & kTimerDeferrable) != 0           ? BaseKind::deferrable
+    const BaseKind kind = (flags & kTimerDeferrable) != 0        ? BaseKind::deferrable
                           : named || (flags & kTimerPinned) != 0 ? BaseKind::pinned
                                                                  : BaseKind::global;
     return *bases_[cpu * kBaseKinds + static_cast<unsigned>(kind)];
@@ -111,7 +111,8 @@ TimerSubsystem::Base& TimerSubsystem::lock_base(Timer& timer, Base& target) {
         if (slot - first_slot_ < bases_.size()) [[likely]] {
             Base& base = *bases_[slot - first_slot_];
             base.lock.lock();
-            if (timer.base.load(std::memory_order_relaxed) == slot) [[likely]] return base;
+            if (timer.base.load(std::memory_order_relaxed) == slot) [[likely]]
+                return base;
             base.lock.unlock();
         } else if (slot == 0) {
             timer.base.compare_exchange(slot, target.slot);
@@ -210,7 +211,8 @@ void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned
     set_timer_bucket(timer, bucket);
     base.wheel.enqueue(timer.node, bucket, fires);
     if (gate_of(timer.function) != nullptr) domain_.softirqs->count_gated(Softirq::timer, base.cpu, 1);
-    if (!domain_.trace.enabled()) [[likely]] return;
+    if (!domain_.trace.enabled()) [[likely]]
+        return;
     const TraceCaller caller;
     const auto number = [](Jiffies j) { return static_cast<unsigned long long>(j); };
     domain_.trace.emit(domain_.now(), static_cast<int>(base.cpu), caller.context, caller.name, "timer_start",

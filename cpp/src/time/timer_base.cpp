@@ -15,7 +15,7 @@ struct Slot {
 
 struct Table {
     RawLock lock;
-    std::uint32_t hint = 1;  // under lock
+    std::uint32_t hint = 1;          // under lock
     std::array<Slot, kSlots> slots;  // slot 0 stays empty: 0 means "never armed"
 };
 
@@ -75,7 +75,8 @@ TimerBaseRef::~TimerBaseRef() {
 }
 
 void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept {
-    if (!domain.trace.enabled()) [[likely]] return;
+    if (!domain.trace.enabled()) [[likely]]
+        return;
     const TraceCaller caller;
     domain.trace.emit(domain.now(), static_cast<int>(cpu), caller.context, caller.name, event, "timer=m%u",
                       domain.trace.id_of(&timer));

@@ -25,11 +25,11 @@ struct alignas(64) TimerSubsystem::Base {
     Domain& domain;
     const unsigned cpu;
     const BaseKind kind;
-    bool stopped = false;             // L: no callback begins, nothing is armed
-    unsigned waiting = 0;             // L: tasks in timer_delete_sync
-    const Timer* running = nullptr;   // L: whose callback runs
-    Task* runner = nullptr;           // L: and in which task
-    TimerWheel wheel;                 // L
+    bool stopped = false;            // L: no callback begins, nothing is armed
+    unsigned waiting = 0;            // L: tasks in timer_delete_sync
+    const Timer* running = nullptr;  // L: whose callback runs
+    Task* runner = nullptr;          // L: and in which task
+    TimerWheel wheel;                // L
     // L: what was taken from the wheel and has not run yet. Not on a stack: whoever stops can reach it, and what one
     // softirq had to leave, the next finds.
     std::array<WheelNode*, TimerWheel::kLevels> due{};

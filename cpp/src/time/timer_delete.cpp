@@ -109,8 +109,9 @@ bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown
 
 void timer_setup(Timer& timer, void (*function)(Timer*), std::uint32_t flags) {
     if ((flags & ~kTimerFlags) != 0)
-        throw MisuseError("timer-flags", "timer_setup: flags hold bits that are no timer flags; allowed are deferrable "
-                                         "0x80000, pinned 0x100000 and irqsafe 0x200000");
+        throw MisuseError("timer-flags",
+                          "timer_setup: flags hold bits that are no timer flags; allowed are deferrable "
+                          "0x80000, pinned 0x100000 and irqsafe 0x200000");
     timer.node = WheelNode{};
     timer.expires = 0;
     timer.function = function;

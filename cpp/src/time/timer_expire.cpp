@@ -96,8 +96,8 @@ void TimerSubsystem::expire(Base& base, Task& self) {
     // The timer may be gone when its callback returns, and another be at its address.
     const std::uint32_t number = domain_.trace.enabled() ? domain_.trace.id_of(timer) : 0;
     if (number != 0) [[unlikely]]
-        BH_TRACE(domain_, base.cpu, self, "timer_expire_entry", "timer=m%u now=%llu function=f%u baseclk=%llu",
-                 number, static_cast<unsigned long long>(domain_.jiffies()),
+        BH_TRACE(domain_, base.cpu, self, "timer_expire_entry", "timer=m%u now=%llu function=f%u baseclk=%llu", number,
+                 static_cast<unsigned long long>(domain_.jiffies()),
                  domain_.trace.id_of(reinterpret_cast<void*>(function)),
                  static_cast<unsigned long long>(base.wheel.clk() - 1));
     base.lock.unlock();
@@ -117,7 +117,8 @@ void TimerSubsystem::expire(Base& base, Task& self) {
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err, std::string("timer: exception left the callback: ") + e.what());
     }
-    if (self.preempt_count != before) [[unlikely]] mend_preempt_leak(self, before);
+    if (self.preempt_count != before) [[unlikely]]
+        mend_preempt_leak(self, before);
     if (number != 0) [[unlikely]]
         BH_TRACE(domain_, base.cpu, self, "timer_expire_exit", "timer=m%u", number);
 }

@@ -27,7 +27,8 @@ unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
     const unsigned level = level_of(delta);
     const Jiffies cutoff = start_of(levels_);
     // Beyond the last level: as late as that level can hold.
-    if (delta >= cutoff) [[unlikely]] expires = clk_ + cutoff - granule(levels_ - 1);
+    if (delta >= cutoff) [[unlikely]]
+        expires = clk_ + cutoff - granule(levels_ - 1);
     const Jiffies slot = (expires >> shift_of(level)) + 1;
     fires = slot << shift_of(level);
     return level * kBuckets + static_cast<unsigned>(slot % kBuckets);

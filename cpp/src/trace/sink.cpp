@@ -39,7 +39,8 @@ std::vector<TraceRecord> TraceSink::take() {
         all.insert(all.end(), ring->records.begin(), ring->records.end());
         ring->records.clear();
     }
-    std::sort(all.begin(), all.end(), [](const TraceRecord& a, const TraceRecord& b) { return a.sequence < b.sequence; });
+    std::sort(all.begin(), all.end(),
+              [](const TraceRecord& a, const TraceRecord& b) { return a.sequence < b.sequence; });
     return all;
 }
 

@@ -54,7 +54,8 @@ int grab_pending(Work& work, bool (*take_timer)(Work&)) {
 
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
     if (disable && depth(work.data.load()) == kMaxDepth)
-        throw MisuseError("disable-overflow", "disable_work: the item is disabled 65535 times over; some enable() is missing");
+        throw MisuseError("disable-overflow",
+                          "disable_work: the item is disabled 65535 times over; some enable() is missing");
     const int was_pending = grab_pending(work, take_timer);
     const std::uint64_t word = work.data.load(std::memory_order_relaxed);
     unsigned deep = depth(word);

@@ -24,7 +24,6 @@ struct WaitSearch {
         return describe_function(domain, r.work, r.func) + " (" + r.task->name + ", workqueue '" + r.wq->name() + "')";
     }
 
-
     // The workers that must finish before a wait for this item, or this workqueue, ends.
     std::vector<Running> running(const Work* item, const Workqueue* wq) {
         std::vector<Running> out;

@@ -1,4 +1,5 @@
-// Waiting for one item, by a barrier that runs right behind it on the same worker (Linux: flush_work, insert_wq_barrier).
+// Waiting for one item, by a barrier that runs right behind it on the same worker (Linux: flush_work,
+// insert_wq_barrier).
 #include "bottomhalf/workqueue/deadlock.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 
@@ -57,7 +58,8 @@ void remove_barrier(Barrier& barrier) {
             ListNode* before = barrier.work.entry.prev;
             if ((word & kLinked) == 0 && !is_list_head(pool, *barrier.pwq, before)) {
                 Work* previous = container_of(before, &Work::entry);
-                previous->data.store(previous->data.load(std::memory_order_relaxed) & ~kLinked, std::memory_order_relaxed);
+                previous->data.store(previous->data.load(std::memory_order_relaxed) & ~kLinked,
+                                     std::memory_order_relaxed);
             }
             barrier.work.entry.unlink();
             barrier.pwq->leave(word, finished);
@@ -107,7 +109,8 @@ bool WorkqueueSubsystem::is_flush_barrier(const Work& work) noexcept { return wo
 bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_cancel) {
     const char* const call = from_cancel ? "cancel_work_sync" : "flush_work";
     if (Task* task = current_task()) might_sleep(*task, call);
-    if (work.func == nullptr) throw MisuseError("work-without-function", std::string(call) + ": the item has no function");
+    if (work.func == nullptr)
+        throw MisuseError("work-without-function", std::string(call) + ": the item has no function");
     check_self_wait(work, call);
     Barrier barrier;
     Task* self = nullptr;

@@ -1,9 +1,9 @@
 // Waiting for a workqueue, by colours (Linux: flush_workqueue, drain_workqueue).
 //
-// A new item gets the workqueue's work colour. A flush takes the present colour for its generation, moves the work colour
-// on, and waits until no item of its generation is in flight. Generations end in order. One of them, the oldest, is armed:
-// its pool workqueues report when they come to zero, and the last report advances to the next generation. Who finishes a
-// generation does the advancing, so a flusher that gives up has nothing to hand over.
+// A new item gets the workqueue's work colour. A flush takes the present colour for its generation, moves the work
+// colour on, and waits until no item of its generation is in flight. Generations end in order. One of them, the oldest,
+// is armed: its pool workqueues report when they come to zero, and the last report advances to the next generation. Who
+// finishes a generation does the advancing, so a flusher that gives up has nothing to hand over.
 #include "bottomhalf/workqueue/deadlock.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 
@@ -123,7 +123,8 @@ void Workqueue::check_reclaim(const Task& self, const Workqueue& target, const c
         return;
     throw MisuseError("reclaim-flush", std::string(call) + ": workqueue '" + own.name() +
                                            "' is WQ_MEM_RECLAIM and its item is flushing !WQ_MEM_RECLAIM '" +
-                                           target.name() + "', which may need the memory it is to free; give that one "
+                                           target.name() +
+                                           "', which may need the memory it is to free; give that one "
                                            "MEM_RECLAIM too, or do not wait");
 }
 
@@ -136,9 +137,7 @@ bool Workqueue::drained() {
     return true;
 }
 
-void Workqueue::set_refusing() {
-    refusing_.store(refusal_ != Refusal::none);
-}
+void Workqueue::set_refusing() { refusing_.store(refusal_ != Refusal::none); }
 
 void Workqueue::drain(Nanoseconds deadline) {
     require_open("drain_workqueue");
@@ -164,9 +163,9 @@ void Workqueue::drain(Nanoseconds deadline) {
         flush(deadline);
         if (drained()) return;
         if (tries == 10 || (tries % 100 == 0 && tries <= 1000))
-            domain_.log.write(domain_.now(), LogLevel::warning,
-                              "workqueue " + name_ + ": drain_workqueue() isn't complete after " +
-                                  std::to_string(tries) + " tries");
+            domain_.log.write(
+                domain_.now(), LogLevel::warning,
+                "workqueue " + name_ + ": drain_workqueue() isn't complete after " + std::to_string(tries) + " tries");
     }
 }
 

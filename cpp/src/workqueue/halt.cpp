@@ -31,10 +31,12 @@ std::vector<std::string> WorkqueueSubsystem::running_items() {
         for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
             Worker* w = container_of(n, &Worker::pool_node);
             if (w->current_work == nullptr || w->task == nullptr) continue;
-            // Only a handler that sleeps in the engine surely still has its item; the others may be returning right now.
+            // Only a handler that sleeps in the engine surely still has its item; the others may be returning right
+            // now.
             const char* kind = w->task->wait_kind.load();
-            std::string text = (kind != nullptr ? describe_function(domain_, w->current_work, w->current_func) : "an item") +
-                               " of workqueue '" + w->current_pwq->wq->name() + "' in " + w->task->name;
+            std::string text =
+                (kind != nullptr ? describe_function(domain_, w->current_work, w->current_func) : "an item") +
+                " of workqueue '" + w->current_pwq->wq->name() + "' in " + w->task->name;
             if (kind != nullptr) text += std::string(" waits in ") + kind;
             items.push_back(std::move(text));
         }
@@ -58,8 +60,8 @@ std::vector<std::string> WorkqueueSubsystem::queued_items() {
 }
 
 bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
-    // Every so often it looks whether anything moved. An item that sleeps in the engine for a second while nothing at all
-    // completes may well wait for something that the halting program will never do.
+    // Every so often it looks whether anything moved. An item that sleeps in the engine for a second while nothing at
+    // all completes may well wait for something that the halting program will never do.
     constexpr Nanoseconds kSlice = kSecond;
     constexpr unsigned kRounds = 10;
     std::uint64_t before = completed();
@@ -82,7 +84,8 @@ bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
                         for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
                             Worker* w = container_of(n, &Worker::pool_node);
                             if (w->current_work != nullptr && w->task != nullptr &&
-                                (w->task->state.load() != TaskState::sleeping || w->task->sleeps_until.load() != kForever))
+                                (w->task->state.load() != TaskState::sleeping ||
+                                 w->task->sleeps_until.load() != kForever))
                                 asleep = false;
                         }
                     });

@@ -18,7 +18,7 @@ struct Slot {
 
 struct Table {
     RawLock lock;
-    std::uint32_t hint = 1;  // under lock
+    std::uint32_t hint = 1;          // under lock
     std::array<Slot, kSlots> slots;  // slot 0 stays empty: id 0 means "no pool"
 };
 

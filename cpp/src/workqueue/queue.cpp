@@ -7,7 +7,8 @@ namespace bottomhalf {
 using namespace work_data;
 
 Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
-    if (work.func == nullptr) [[unlikely]] return Fast::slow;
+    if (work.func == nullptr) [[unlikely]]
+        return Fast::slow;
     WorkerPool& pool = *pwq.pool;
     const std::uint64_t claimed = reinterpret_cast<std::uint64_t>(&pwq) | kPending | kPwq | kInbox;
     std::uint64_t word = work.data.load(std::memory_order_relaxed);
@@ -56,9 +57,9 @@ void Workqueue::refuse_other_machine(const Work& work, std::uint64_t word) const
 }
 
 void Workqueue::belongs_to(const Work& work, const Domain& other) const {
-    throw InvalidArgument("item " + describe_function(domain_, &work, work.func) + " is pending or running on machine '" +
-                          other.name + "' and cannot be queued on machine '" + domain_.name +
-                          "' meanwhile; flush() or cancel_sync() it first");
+    throw InvalidArgument("item " + describe_function(domain_, &work, work.func) +
+                          " is pending or running on machine '" + other.name + "' and cannot be queued on machine '" +
+                          domain_.name + "' meanwhile; flush() or cancel_sync() it first");
 }
 
 void release_claim(Work& work) noexcept { work.data.fetch_and(~kPending); }
@@ -70,12 +71,13 @@ bool Workqueue::chained(Task& self) const noexcept {
 }
 
 void Workqueue::refuse(const Work& work) const {
-    const std::string what = "cannot queue " + describe_function(domain_, &work, work.func) + " on workqueue '" + name_ +
-                             "': ";
+    const std::string what =
+        "cannot queue " + describe_function(domain_, &work, work.func) + " on workqueue '" + name_ + "': ";
     switch (refusal_) {
         case Refusal::destroyed:
             throw WorkqueueDestroyed(what + "it is destroyed; queue before destroy(), or allocate a new one");
-        case Refusal::halted: throw MachineHalted(what + message::halted(domain_.name));
+        case Refusal::halted:
+            throw MachineHalted(what + message::halted(domain_.name));
         default:
             throw WorkqueueDraining(what + "it is draining; until drain() returns only its own items may queue here");
     }
@@ -132,9 +134,11 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
     if (!locked) pool->lock.lock();
     pool->splice_inbox();
     const bool traced = domain.trace.enabled();
-    if (traced) [[unlikely]] wq.trace_queue(work, cpu, *pool);
+    if (traced) [[unlikely]]
+        wq.trace_queue(work, cpu, *pool);
     pwq->enqueue(work);
-    if (traced && (work.data.load(std::memory_order_relaxed) & kInactive) == 0) [[unlikely]] wq.trace_activate(work);
+    if (traced && (work.data.load(std::memory_order_relaxed) & kInactive) == 0) [[unlikely]]
+        wq.trace_activate(work);
     pool->kick();
     pool->lock.unlock();
     return true;
@@ -149,7 +153,8 @@ void Workqueue::trace_queue(const Work& work, int req_cpu, const WorkerPool& poo
 }
 
 void Workqueue::trace_activate(const Work& work) {
-    if (!domain_.trace.enabled()) [[likely]] return;
+    if (!domain_.trace.enabled()) [[likely]]
+        return;
     Task& self = domain_.self();
     BH_TRACE(domain_, self.cpu.load(), self, "workqueue_activate_work", "work=w%u function=%s",
              domain_.trace.id_of(&work), describe_function(domain_, &work, work.func).c_str());

@@ -4,7 +4,6 @@
 
 namespace bottomhalf {
 
-
 WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain) : domain_(domain) { domain.workqueues = this; }
 
 WorkqueueSubsystem::~WorkqueueSubsystem() {

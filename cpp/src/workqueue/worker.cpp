@@ -51,7 +51,8 @@ void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func)
         domain.log.write(domain.now(), LogLevel::err,
                          "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
     }
-    if (self.preempt_count == count && self.irqs_off == irqs_off) [[likely]] return;
+    if (self.preempt_count == count && self.irqs_off == irqs_off) [[likely]]
+        return;
     char text[200];
     std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
                   self.name, self.pid.load(), self.preempt_count, self.irqs_off);
@@ -96,7 +97,8 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     const bool counts = (word & kInactive) == 0;
     if (counts) ++pwq->started;
     std::unique_ptr<TracedItem> trace_item;
-    if (pool.domain.trace.enabled()) [[unlikely]] trace_item = trace_start(worker, work);
+    if (pool.domain.trace.enabled()) [[unlikely]]
+        trace_item = trace_start(worker, work);
     // Whatever the submitter stored before its queueing call is visible from here on; a queueing call that comes after
     // this sees the item not pending and queues it again. A full barrier, as Linux promises.
     work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
@@ -136,8 +138,8 @@ namespace {
 // Before a worker parks it looks around for a moment: to park and to be woken costs both sides microseconds, in which a
 // steady producer makes dozens of items. It counts as running meanwhile, so producers only push; it looks at their line
 // seldom, so that several pushes go into one look; whoever has found work for it under the lock says so by
-// poke_lingerer(). A find doubles the length of the next search, a failure halves it: an idle pool costs next to nothing.
-// Called under the lock, which it lets go. False: nothing came, or this is no place to linger.
+// poke_lingerer(). A find doubles the length of the next search, a failure halves it: an idle pool costs next to
+// nothing. Called under the lock, which it lets go. False: nothing came, or this is no place to linger.
 bool linger(Worker& worker, const GatePass& pass) {
     constexpr unsigned kLeast = 4, kMost = 64, kPauses = 8;  // on x86-64 64 looks are about 25 us
     WorkerPool& pool = *worker.pool;
@@ -152,7 +154,8 @@ bool linger(Worker& worker, const GatePass& pass) {
     bool found = false;
     for (unsigned look = 0; look < looks && !found; ++look) {
         for (unsigned i = 0; i < kPauses; ++i) spin_pause();
-        found = pool.inbox.load(std::memory_order_relaxed) != nullptr || !pool.lingering.load(std::memory_order_relaxed);
+        found =
+            pool.inbox.load(std::memory_order_relaxed) != nullptr || !pool.lingering.load(std::memory_order_relaxed);
     }
     pool.lock.lock();
     pool.lingering.store(false, std::memory_order_relaxed);
@@ -215,8 +218,8 @@ void worker_main(Task& self, void* arg) {
     self.worker = &worker;
     self.observer = &worker;
     GatePass pass(self);
-    // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the host
-    // the system sees to that.
+    // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the
+    // host the system sees to that.
     const bool offers_cpu = pool.domain.substrate->simulated();
     pool.lock.lock();
     worker.task = &self;
@@ -237,8 +240,8 @@ void worker_main(Task& self, void* arg) {
             continue;
         }
         pool.leave_idle(worker);
-        // A spare before the first item: when this worker sleeps, the next one must be there at once. A new worker may find
-        // work and be gone before it is counted, so it is looked for again.
+        // A spare before the first item: when this worker sleeps, the next one must be there at once. A new worker may
+        // find work and be gone before it is counted, so it is looked for again.
         while (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active && pool.need_more_worker()) {
             pool.manager_active = true;
             pool.lock.unlock();
@@ -252,7 +255,8 @@ void worker_main(Task& self, void* arg) {
             worker.clear_flags(Worker::kPrep | Worker::kRebound);
             while (Work* work = next_work(worker, pass)) {
                 process_one_work(worker, *work, pass);
-                if (!offers_cpu) [[likely]] continue;
+                if (!offers_cpu) [[likely]]
+                    continue;
                 pool.lock.unlock();
                 pool.domain.substrate->yield(self);
                 pool.lock.lock();

@@ -54,8 +54,9 @@ void Workqueue::adjust_limits() {
 
 void Workqueue::set_max_active(int max_active) {
     if ((flags() & (wq_flag::kOrdered | wq_flag::kBh)) != 0)
-        throw MisuseError("max-active-fixed", "workqueue_set_max_active('" + name_ + "'): an ordered or BH workqueue has no "
-                                              "limit to set");
+        throw MisuseError("max-active-fixed", "workqueue_set_max_active('" + name_ +
+                                                  "'): an ordered or BH workqueue has no "
+                                                  "limit to set");
     if (max_active < 0 || max_active > kWqMaxActive)
         throw InvalidArgument("max_active=" + std::to_string(max_active) + " is out of range: allowed are 1 to " +
                               std::to_string(kWqMaxActive) + ", or 0 for the default of " +
@@ -68,8 +69,9 @@ void Workqueue::set_max_active(int max_active) {
 
 void Workqueue::set_min_active(int min_active) {
     if ((flags() & (wq_flag::kUnbound | wq_flag::kOrdered | wq_flag::kManaged)) != wq_flag::kUnbound)
-        throw MisuseError("min-active-fixed", "workqueue_set_min_active('" + name_ + "'): only an unbound workqueue that is "
-                                              "not ordered has a min_active");
+        throw MisuseError("min-active-fixed", "workqueue_set_min_active('" + name_ +
+                                                  "'): only an unbound workqueue that is "
+                                                  "not ordered has a min_active");
     if (min_active < 0)
         throw InvalidArgument("min_active=" + std::to_string(min_active) + " is negative: allowed are 0 to max_active");
     RawGuard guard(lock_);
@@ -118,7 +120,8 @@ void Workqueue::destroy(Nanoseconds deadline) {
     Task& self = domain_.self();
     might_sleep(self, "destroy_workqueue");
     if (chained(self))
-        throw DeadlockError("destroy_workqueue('" + name_ + "') called from one of its own items: it would wait for itself");
+        throw DeadlockError("destroy_workqueue('" + name_ +
+                            "') called from one of its own items: it would wait for itself");
     {
         RawGuard guard(lock_);
         flags_.fetch_or(wq_flag::kDestroying);

@@ -27,9 +27,7 @@ public:
     }
     constexpr void set(unsigned c) noexcept { words_[c / 64] |= std::uint64_t{1} << (c % 64); }
     constexpr void clear(unsigned c) noexcept { words_[c / 64] &= ~(std::uint64_t{1} << (c % 64)); }
-    constexpr bool test(unsigned c) const noexcept {
-        return c < kMaxCpus && (words_[c / 64] >> (c % 64) & 1) != 0;
-    }
+    constexpr bool test(unsigned c) const noexcept { return c < kMaxCpus && (words_[c / 64] >> (c % 64) & 1) != 0; }
     unsigned count() const noexcept {
         unsigned n = 0;
         for (auto w : words_) n += static_cast<unsigned>(std::popcount(w));

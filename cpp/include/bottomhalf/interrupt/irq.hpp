@@ -1,9 +1,10 @@
 // Interrupt lines (Linux: request_irq and kernel/irq/manage.c): shared, threaded and one-shot actions, a disable depth
 // with latched replay, and detection of lines that nobody cares for.
 //
-// A line is fired by whoever plays the device. Its primary handlers run at once, in the firing thread, in hard-interrupt
-// context on the named CPU; when that CPU has interrupts off the interrupt is latched there and delivered when they come
-// back on. A line never interrupts itself: fired while it is handled, disabled or masked, it is latched once and replayed.
+// A line is fired by whoever plays the device. Its primary handlers run at once, in the firing thread, in
+// hard-interrupt context on the named CPU; when that CPU has interrupts off the interrupt is latched there and
+// delivered when they come back on. A line never interrupts itself: fired while it is handled, disabled or masked, it
+// is latched once and replayed.
 #pragma once
 
 #include <map>
@@ -85,7 +86,7 @@ private:
     void handle(unsigned cpu, Task& self);
     void thread_main(IrqAction& action, Task& self);
     IrqReturn call(IrqAction::Handler handler, IrqAction& action, GatePass& pass);
-    bool quiescent() const;   // no handler and no woken thread
+    bool quiescent() const;  // no handler and no woken thread
     void account(bool was_handled);
     void end(IrqAction& action);  // halting: frees it, and evicts a thread function that does not end
     void refuse_own_thread(const Task& self, const char* call) const;

@@ -19,7 +19,7 @@ struct MachineOptions {
     unsigned cpus = 0;  // 0: the CPUs this process may use (host), or 4 (simulated)
     unsigned hz = 1000;
     bool simulated = false;
-    std::string name;   // empty: "host0", "simulated1", ...
+    std::string name;  // empty: "host0", "simulated1", ...
     bool trace = false;
 };
 

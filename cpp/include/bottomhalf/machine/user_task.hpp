@@ -1,6 +1,7 @@
 // UserTasks: the tasks that a user of a machine starts (Linux: kthread_run), and their ends.
 //
-// Thread safety: every member may be called from any task that may sleep. Fields: I: set when made; L: under lock_; A: atomic.
+// Thread safety: every member may be called from any task that may sleep. Fields: I: set when made; L: under lock_; A:
+// atomic.
 #pragma once
 
 #include <memory>
@@ -32,15 +33,15 @@ private:
     UserTask() = default;
     static void main(Task& self, void* arg);
 
-    std::string name_;                    // I
+    std::string name_;                          // I
     void (*function_)(Task&, void*) = nullptr;  // I
-    void* arg_ = nullptr;                 // I
-    int start_cpu_ = 0;                   // I: where an unbound task counts as running at first
+    void* arg_ = nullptr;                       // I
+    int start_cpu_ = 0;                         // I: where an unbound task counts as running at first
     Completion done_;
     Atomic<bool> finished_{false};
     mutable RawLock lock_;
-    Task* task_ = nullptr;                // L: null once it was reaped
-    Info last_;                           // L: what the task was when it was reaped
+    Task* task_ = nullptr;  // L: null once it was reaped
+    Info last_;             // L: what the task was when it was reaped
 };
 
 class UserTasks {

@@ -18,9 +18,9 @@
 
 namespace bottomhalf {
 
-class Softirqs;        // interrupt
-class IrqController;   // interrupt
-class TimerSubsystem;  // time
+class Softirqs;            // interrupt
+class IrqController;       // interrupt
+class TimerSubsystem;      // time
 class WorkqueueSubsystem;  // workqueue
 
 enum class DomainState : std::uint8_t { booting, running, halting, halted, forked };
@@ -61,7 +61,8 @@ struct Domain {
     // The calling thread's task in this machine; an unknown thread is adopted. CONTEXT: any.
     Task& self() {
         Task* t = current_task();
-        if (t != nullptr && t->domain.load(std::memory_order_relaxed) == this) [[likely]] return *t;
+        if (t != nullptr && t->domain.load(std::memory_order_relaxed) == this) [[likely]]
+            return *t;
         return adopt();
     }
     Nanoseconds now() { return substrate->now(); }
@@ -77,7 +78,8 @@ struct Domain {
     // Throws MachineHalted unless calls into this machine make sense.
     void require_alive() const {
         auto s = state.load(std::memory_order_relaxed);
-        if (s == DomainState::halted || s == DomainState::forked) [[unlikely]] refuse();
+        if (s == DomainState::halted || s == DomainState::forked) [[unlikely]]
+            refuse();
     }
     unsigned check_cpu(int cpu, const char* argument) const;  // throws InvalidArgument when out of range
 
@@ -104,9 +106,9 @@ private:
     void remove(Task& task);
 
     RawLock tasks_lock_;
-    List tasks_;                             // L: tasks_lock_
-    Atomic<std::uint32_t> next_home_{0};     // the home CPU of the next adopted thread
-    Atomic<int> next_pid_{1};                // simulated machines number their tasks
+    List tasks_;                          // L: tasks_lock_
+    Atomic<std::uint32_t> next_home_{0};  // the home CPU of the next adopted thread
+    Atomic<int> next_pid_{1};             // simulated machines number their tasks
     friend struct AdoptionTable;
 };
 
@@ -130,12 +132,12 @@ std::string describe_task(const Task& task);
 // The absolute deadline of a relative limit in seconds; negative: none.
 Nanoseconds deadline_after(Domain& domain, double seconds);
 
-#define BH_TRACE(domain_arg, cpu_arg, task_arg, event_arg, ...)                                                     \
-    do {                                                                                                         \
-        if ((domain_arg).trace.enabled()) [[unlikely]]                                                           \
-            (domain_arg).trace.emit((domain_arg).now(), static_cast<int>(cpu_arg),                               \
-                                    ::bottomhalf::trace_context(task_arg), (task_arg).name, event_arg,           \
-                                    __VA_ARGS__);                                                                \
+#define BH_TRACE(domain_arg, cpu_arg, task_arg, event_arg, ...)                                                   \
+    do {                                                                                                          \
+        if ((domain_arg).trace.enabled()) [[unlikely]]                                                            \
+            (domain_arg)                                                                                          \
+                .trace.emit((domain_arg).now(), static_cast<int>(cpu_arg), ::bottomhalf::trace_context(task_arg), \
+                            (task_arg).name, event_arg, __VA_ARGS__);                                             \
     } while (0)
 
 TraceContext trace_context(const Task& task) noexcept;

@@ -1,4 +1,5 @@
-// Jiffies and their conversions (Linux: include/linux/jiffies.h). HZ is a property of the machine, so it is an argument.
+// Jiffies and their conversions (Linux: include/linux/jiffies.h). HZ is a property of the machine, so it is an
+// argument.
 #pragma once
 
 #include <cmath>

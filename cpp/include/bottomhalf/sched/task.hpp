@@ -50,7 +50,7 @@ struct Task {
     void (*entry)(Task&, void*) = nullptr;   // I
     void* entry_arg = nullptr;               // I
     const void* waits_for = nullptr;         // under the domain's wait_graph lock: see workqueue/deadlock
-    Atomic<Nanoseconds> sleeps_until{0};  // A: the deadline of its sleep; for reports and for halting
+    Atomic<Nanoseconds> sleeps_until{0};     // A: the deadline of its sleep; for reports and for halting
     Atomic<const char*> wait_kind{nullptr};  // A: a string literal naming what it waits for; for reports
     Atomic<bool> exiting{false};             // A: the machine evicts it: waits return Wake::exit
 

@@ -34,9 +34,12 @@ public:
             waiting.enlist();
             if (ready()) return WaitResult::ok;
             switch (task_sleep(self, deadline, kind)) {
-                case Wake::timeout: return ready() ? WaitResult::ok : WaitResult::timeout;
-                case Wake::interrupted: return ready() ? WaitResult::ok : WaitResult::interrupted;
-                default: break;
+                case Wake::timeout:
+                    return ready() ? WaitResult::ok : WaitResult::timeout;
+                case Wake::interrupted:
+                    return ready() ? WaitResult::ok : WaitResult::interrupted;
+                default:
+                    break;
             }
         }
     }

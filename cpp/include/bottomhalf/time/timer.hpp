@@ -25,15 +25,15 @@ namespace bottomhalf {
 // Linux's values.
 inline constexpr std::uint32_t kTimerDeferrable = 0x80000;  // waits for the CPU to be busy anyway
 inline constexpr std::uint32_t kTimerPinned = 0x100000;
-inline constexpr std::uint32_t kTimerIrqsafe = 0x200000;    // the callback runs with interrupts off
+inline constexpr std::uint32_t kTimerIrqsafe = 0x200000;  // the callback runs with interrupts off
 inline constexpr std::uint32_t kTimerFlags = kTimerDeferrable | kTimerPinned | kTimerIrqsafe;
 
 struct Timer {
-    WheelNode node;                       // B
-    Jiffies expires = 0;                  // B: what was asked for
-    void (*function)(Timer*) = nullptr;   // B: null after shutdown
-    std::uint32_t flags = 0;              // I: kTimerFlags; B: the bucket, in the upper 10 bits
-    Atomic<std::uint32_t> base{0};        // A: slot of the base in a table of the process; 0: bound to none
+    WheelNode node;                      // B
+    Jiffies expires = 0;                 // B: what was asked for
+    void (*function)(Timer*) = nullptr;  // B: null after shutdown
+    std::uint32_t flags = 0;             // I: kTimerFlags; B: the bucket, in the upper 10 bits
+    Atomic<std::uint32_t> base{0};       // A: slot of the base in a table of the process; 0: bound to none
 };
 // C's static initialisers (DEFINE_TIMER) fill it field by field; all zero is an idle timer.
 static_assert(sizeof(Timer) == 40 && std::is_standard_layout_v<Timer>);

@@ -34,8 +34,8 @@ public:
 private:
     const std::size_t capacity_;
     mutable RawLock lock_;
-    std::deque<LogLine> lines_;        // L: lock_
-    Counter<std::uint64_t> written_;   // L: lock_ to write
+    std::deque<LogLine> lines_;       // L: lock_
+    Counter<std::uint64_t> written_;  // L: lock_ to write
 };
 
 }  // namespace bottomhalf

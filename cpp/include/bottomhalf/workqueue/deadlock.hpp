@@ -8,8 +8,8 @@
 
 namespace bottomhalf {
 
-// The calling task waits for an item or a workqueue during this scope. Throws DeadlockError, naming the chain, when that
-// closes a cycle.
+// The calling task waits for an item or a workqueue during this scope. Throws DeadlockError, naming the chain, when
+// that closes a cycle.
 class WaitScope {
 public:
     WaitScope(Task& self, const Work* item, const Workqueue* wq, const char* call);

@@ -1,7 +1,7 @@
 // DelayedWork (Linux: struct delayed_work): an item and the timer that queues it. 88 bytes.
 //
-// While the timer is armed the item is PENDING, and whoever takes the timer back owns that bit. Delays are jiffies and go
-// by the timer wheel, late by its granularity.
+// While the timer is armed the item is PENDING, and whoever takes the timer back owns that bit. Delays are jiffies and
+// go by the timer wheel, late by its granularity.
 #pragma once
 
 #include "bottomhalf/time/timer.hpp"
@@ -23,8 +23,8 @@ struct DelayedWork {
     static DelayedWork* of(Work* work) noexcept { return reinterpret_cast<DelayedWork*>(work); }
 };
 
-// Linux: queue_delayed_work_on. False when the item was pending (the timer stays as it is) or disabled. delay 0 queues at
-// once. CONTEXT: any. Throws as Workqueue::queue.
+// Linux: queue_delayed_work_on. False when the item was pending (the timer stays as it is) or disabled. delay 0 queues
+// at once. CONTEXT: any. Throws as Workqueue::queue.
 bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu = kCpuUnbound);
 // Linux: mod_delayed_work_on: from whatever state, the item is armed (or queued) with this delay. True when it was
 // pending. A disabled item stays as it is. CONTEXT: any.

@@ -17,8 +17,8 @@ class Workqueue;
 
 // The counters of SEMANTICS 2.15.
 struct WorkqueueStats {
-    std::uint64_t started = 0, completed = 0, cpu_time = 0, cpu_intensive = 0, cm_wakeup = 0, repatriated = 0, mayday = 0,
-                  rescued = 0;
+    std::uint64_t started = 0, completed = 0, cpu_time = 0, cpu_intensive = 0, cm_wakeup = 0, repatriated = 0,
+                  mayday = 0, rescued = 0;
 };
 
 // One shared count for the pool workqueues of an unbound workqueue (Linux: struct wq_node_nr_active): its limit is for
@@ -35,20 +35,20 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue {
     Workqueue* wq = nullptr;     // I
     NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
     // A line of their own: producers read the pointers above for every item, the worker writes these.
-    alignas(64) unsigned work_color = 0;  // L
-    int flush_color = -1;        // L: the colour a flush waits for, or -1
+    alignas(64) unsigned work_color = 0;                           // L
+    int flush_color = -1;                                          // L: the colour a flush waits for, or -1
     std::array<std::uint32_t, work_data::kColors> nr_in_flight{};  // L
-    int nr_active = 0;           // L
-    int max_active = 0;          // L: of a pwq without node
-    List inactive;               // L
-    ListNode pending_node;       // N
+    int nr_active = 0;                                             // L
+    int max_active = 0;                                            // L: of a pwq without node
+    List inactive;                                                 // L
+    ListNode pending_node;                                         // N
     // L to write, read by anybody.
     Counter<std::uint64_t> started, completed, cpu_time, cpu_intensive, cm_wakeup, repatriated, mayday, rescued;
 
     // A new item enters under the pool's lock: gets its colour, becomes active or is held back.
     void enqueue(Work& work, std::uint64_t extra_bits = 0) noexcept;
-    // An item left (ran to its end, or was cancelled); word is its data word then. The flush that this completes is left
-    // in `finished`: the caller advances it after dropping the lock.
+    // An item left (ran to its end, or was cancelled); word is its data word then. The flush that this completes is
+    // left in `finished`: the caller advances it after dropping the lock.
     void leave(std::uint64_t word, Workqueue*& finished) noexcept;
     // Starts one held-back item if the limit allows. Under the pool's lock.
     bool activate_one() noexcept;

@@ -53,7 +53,8 @@ public:
 
     // Halting. From refuse_all() on only items of a workqueue may queue there; with chained = false nobody may.
     void refuse_all(bool chained);
-    // True when every workqueue is empty; waits for it until the deadline. Stops early when nothing can change by itself.
+    // True when every workqueue is empty; waits for it until the deadline. Stops early when nothing can change by
+    // itself.
     bool drain_all(Task& self, Nanoseconds deadline);
     // Takes out everything that is queued; each goes to its gate's dropped(). Returns how many.
     std::size_t cancel_all(bool named_in_log);
@@ -89,8 +90,8 @@ private:
     std::map<std::pair<int, int>, WorkerPool*> shared_pools_;  // L: lock_; (kind, nice)
     std::vector<std::shared_ptr<Workqueue>> workqueues_;       // L: lock_
     std::vector<std::shared_ptr<Workqueue>> retired_;          // L: lock_; destroyed, but a timer still names them
-    // Pool workqueues are never given back to the heap before the machine ends: a canceller may hold a stale pointer and
-    // must find a valid pool behind it.
+    // Pool workqueues are never given back to the heap before the machine ends: a canceller may hold a stale pointer
+    // and must find a valid pool behind it.
     std::vector<std::unique_ptr<PoolWorkqueue>> pwq_storage_;  // L: lock_
     std::vector<PoolWorkqueue*> pwq_free_;                     // L: lock_
     std::array<std::shared_ptr<Workqueue>, static_cast<unsigned>(SystemWq::count)> system_;

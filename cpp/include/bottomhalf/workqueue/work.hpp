@@ -1,5 +1,5 @@
-// Work: the intrusive work item (Linux: struct work_struct). 32 bytes, standard layout; zeroed but for its function it is
-// valid and idle, so a C static initialiser can make one.
+// Work: the intrusive work item (Linux: struct work_struct). 32 bytes, standard layout; zeroed but for its function it
+// is valid and idle, so a C static initialiser can make one.
 //
 // The data word, while queued (PWQ set)            | off queue (PWQ clear)
 //   bit 0    PENDING                               | PENDING: a timer runs, or a queueing or a cancel is in transit

@@ -1,26 +1,28 @@
 // WorkerPool and Worker (Linux: struct worker_pool, struct worker).
 //
-// A pool keeps `width` runnable workers while it has work: 1 for a CPU's pool, its number of CPUs for a managed one, and
-// no limit for an unbound one. A worker that sleeps is replaced at once; there is always a spare idle one while items run.
+// A pool keeps `width` runnable workers while it has work: 1 for a CPU's pool, its number of CPUs for a managed one,
+// and no limit for an unbound one. A worker that sleeps is replaced at once; there is always a spare idle one while
+// items run.
 //
-// Thread safety: producers push onto the inbox without a lock while enough workers run; whoever changes the pool's state
-// under its lock splices the inbox first, so order and limits come out as if every push had taken the lock at its own
-// moment. Fields: I: set when made; L: under the pool's lock; A: atomic; X: by the owning worker alone.
+// Thread safety: producers push onto the inbox without a lock while enough workers run; whoever changes the pool's
+// state under its lock splices the inbox first, so order and limits come out as if every push had taken the lock at its
+// own moment. Fields: I: set when made; L: under the pool's lock; A: atomic; X: by the owning worker alone.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <string>
 
-#include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/interrupt/softirq.hpp"
+#include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/time/timer.hpp"
 #include "bottomhalf/workqueue/pool_workqueue.hpp"
 
 namespace bottomhalf {
 
 struct Worker final : TaskObserver {
-    static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32, kRescuer = 64;
+    static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32,
+                              kRescuer = 64;
     static constexpr unsigned kNotRunning = kPrep | kCpuIntensive | kUnbound | kRebound;
 
     WorkerPool* pool = nullptr;            // I
@@ -61,44 +63,42 @@ struct WorkerPool {
 
     Domain& domain;
     const PoolKind kind;
-    const int cpu;           // I: of a bound or BH pool, else kCpuUnbound
-    const int nice;          // I
-    const unsigned width;    // I
-    const int number;        // I: as Linux numbers pools, in names and dumps
-    std::uint32_t id = 0;    // I: slot and generation in the table of pools
-    CpuMask cpumask;         // I: where its workers may run
+    const int cpu;         // I: of a bound or BH pool, else kCpuUnbound
+    const int nice;        // I
+    const unsigned width;  // I
+    const int number;      // I: as Linux numbers pools, in names and dumps
+    std::uint32_t id = 0;  // I: slot and generation in the table of pools
+    CpuMask cpumask;       // I: where its workers may run
 
     alignas(64) Atomic<ListNode*> inbox{nullptr};  // A: claimed items, newest first, linked by next
     alignas(64) Atomic<int> nr_running{0};         // A: workers that count as running
-    // A, L to write: producers take the lock while nr_running is below it. width, or 0 while a woken worker is on its way:
-    // it raises this again before it looks at the inbox, so whoever pushed and saw 0 is served.
+    // A, L to write: producers take the lock while nr_running is below it. width, or 0 while a woken worker is on its
+    // way: it raises this again before it looks at the inbox, so whoever pushed and saw 0 is served.
     Atomic<int> wake_below{1};
-    Atomic<bool> lingering{false};                 // A, L to write: a worker looks for work a little before it parks
+    Atomic<bool> lingering{false};  // A, L to write: a worker looks for work a little before it parks
     alignas(64) RawLock lock;
-    unsigned linger_looks = 8;                     // L: how long it will look, as experience says
-    List worklist;                                 // L
-    std::array<Worker*, kBuckets> busy{};          // L: by item address
-    List idle;                                     // L: most recently idle first
-    List workers;                                  // L: all
-    int nr_workers = 0, nr_idle = 0;               // L
-    int nr_starting = 0;                           // L: created, not idle for the first time yet
-    bool manager_active = false;                   // L
-    Atomic<bool> bh_pending{false};                // A: a BH pool has something to run
-    bool stopping = false;                         // L
-    Nanoseconds create_again_at = 0;               // L: after a failed creation
-    Nanoseconds progress = 0;                      // L: for the stall watchdog
-    Counter<std::uint64_t> completed;              // L to write
-    List dead;                                     // L: workers that ended and wait to be joined (pool_node)
-    Timer idle_timer;                              // armed while too many are idle
-    Work cull_work;                                // queued by idle_timer
+    unsigned linger_looks = 8;             // L: how long it will look, as experience says
+    List worklist;                         // L
+    std::array<Worker*, kBuckets> busy{};  // L: by item address
+    List idle;                             // L: most recently idle first
+    List workers;                          // L: all
+    int nr_workers = 0, nr_idle = 0;       // L
+    int nr_starting = 0;                   // L: created, not idle for the first time yet
+    bool manager_active = false;           // L
+    Atomic<bool> bh_pending{false};        // A: a BH pool has something to run
+    bool stopping = false;                 // L
+    Nanoseconds create_again_at = 0;       // L: after a failed creation
+    Nanoseconds progress = 0;              // L: for the stall watchdog
+    Counter<std::uint64_t> completed;      // L to write
+    List dead;                             // L: workers that ended and wait to be joined (pool_node)
+    Timer idle_timer;                      // armed while too many are idle
+    Work cull_work;                        // queued by idle_timer
 
     // --- under the lock ---
     void splice_inbox() noexcept {
         if (inbox.load(std::memory_order_relaxed) != nullptr) splice_inbox_slow();
     }
-    bool need_more_worker() noexcept {
-        return !worklist.empty() && nr_running.load() < static_cast<int>(width);
-    }
+    bool need_more_worker() noexcept { return !worklist.empty() && nr_running.load() < static_cast<int>(width); }
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
@@ -139,7 +139,8 @@ struct WorkerPool {
     void cull_idle();
 
     static unsigned bucket(const Work* w) noexcept {
-        return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(w) >> 5 ^ reinterpret_cast<std::uintptr_t>(w) >> 11) %
+        return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(w) >> 5 ^
+                                     reinterpret_cast<std::uintptr_t>(w) >> 11) %
                kBuckets;
     }
 
@@ -152,8 +153,8 @@ private:
     void arm_idle_timer(Nanoseconds at) noexcept;
 };
 
-// A pool looked up by the id in an item's word, pinned against being freed; the table is one of the engine's two globals,
-// because flush(work) knows neither machine nor workqueue.
+// A pool looked up by the id in an item's word, pinned against being freed; the table is one of the engine's two
+// globals, because flush(work) knows neither machine nor workqueue.
 class PoolRef {
 public:
     PoolRef() noexcept = default;

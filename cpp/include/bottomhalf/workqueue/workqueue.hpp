@@ -56,25 +56,29 @@ public:
                                                   : domain_.check_cpu(cpu, "cpu");
             PoolWorkqueue* pwq = pwqs_[pwqs_.size() == 1 ? 0 : c];
             switch (try_fast(*pwq, work)) {
-                case Fast::queued: return true;
-                case Fast::refused: return false;
-                case Fast::slow: break;
+                case Fast::queued:
+                    return true;
+                case Fast::refused:
+                    return false;
+                case Fast::slow:
+                    break;
             }
         }
         return queue_slow(work, cpu);
     }
 
-    // Linux: flush_workqueue: waits for everything queued before the call, held-back items included; not for later ones,
-    // requeues or timers. Throws DeadlockError from an item of its own, TimedOut, Interrupted. CONTEXT: task, may sleep.
+    // Linux: flush_workqueue: waits for everything queued before the call, held-back items included; not for later
+    // ones, requeues or timers. Throws DeadlockError from an item of its own, TimedOut, Interrupted. CONTEXT: task, may
+    // sleep.
     void flush(Nanoseconds deadline = kForever);
-    // Linux: drain_workqueue: flushes until empty; meanwhile only its own items may queue. On TimedOut or Interrupted the
-    // workqueue is open again.
+    // Linux: drain_workqueue: flushes until empty; meanwhile only its own items may queue. On TimedOut or Interrupted
+    // the workqueue is open again.
     void drain(Nanoseconds deadline = kForever);
     // Linux: destroy_workqueue: drains, then refuses everything. On TimedOut or Interrupted it is open again.
     // Idempotent. System workqueues throw MisuseError.
     void destroy(Nanoseconds deadline = kForever);
-    // Linux: workqueue_set_max_active. Raising it starts held-back items at once. Throws InvalidArgument outside 1..512,
-    // MisuseError for ordered and BH workqueues.
+    // Linux: workqueue_set_max_active. Raising it starts held-back items at once. Throws InvalidArgument
+    // outside 1..512, MisuseError for ordered and BH workqueues.
     void set_max_active(int max_active);
     // Linux: workqueue_set_min_active: unbound, not ordered.
     void set_min_active(int min_active);
@@ -114,11 +118,11 @@ private:
     PoolWorkqueue& pick(int cpu, Task& self);
 
     // Flush colours. All W; arming takes the pools' locks inside.
-    bool arm(unsigned color);          // true when some pool workqueue still has items of it
-    void stamp(unsigned new_color);    // new items get this colour
+    bool arm(unsigned color);        // true when some pool workqueue still has items of it
+    void stamp(unsigned new_color);  // new items get this colour
     void start_generation(Flusher& flusher);
-    void advance();                    // the oldest generation is over: completes it and arms the next
-    bool pwq_flushed() noexcept;       // under a pool's lock: the last pool workqueue of the armed colour came to zero
+    void advance();               // the oldest generation is over: completes it and arms the next
+    bool pwq_flushed() noexcept;  // under a pool's lock: the last pool workqueue of the armed colour came to zero
     void leave_flush(Flusher& flusher);
     void require_open(const char* call) const;
     bool drained();
@@ -139,19 +143,19 @@ private:
     Atomic<unsigned> round_robin_{0};
 
     RawLock lock_;
-    unsigned work_color_ = 0;               // W: what new items get
-    unsigned flush_color_ = 0;              // W: the oldest colour that somebody waits for
-    List flushers_;                         // W: in the order of their colours
-    List overflow_;                         // W: wait for a free colour
-    Atomic<int> pwqs_to_flush_{0};          // pool workqueues of the armed colour that are not through, plus one while arming
-    Atomic<int> advancing_{0};              // A: workers on their way into advance()
-    unsigned drainers_ = 0;                 // W
-    bool system_ = false;                   // I
-    bool frozen_ = false;                   // W
-    Refusal refusal_ = Refusal::none;       // W
-    Counter<bool> refuse_chained_;          // W to write: halting, and its own items requeue without end
+    unsigned work_color_ = 0;       // W: what new items get
+    unsigned flush_color_ = 0;      // W: the oldest colour that somebody waits for
+    List flushers_;                 // W: in the order of their colours
+    List overflow_;                 // W: wait for a free colour
+    Atomic<int> pwqs_to_flush_{0};  // pool workqueues of the armed colour that are not through, plus one while arming
+    Atomic<int> advancing_{0};      // A: workers on their way into advance()
+    unsigned drainers_ = 0;         // W
+    bool system_ = false;           // I
+    bool frozen_ = false;           // W
+    Refusal refusal_ = Refusal::none;  // W
+    Counter<bool> refuse_chained_;     // W to write: halting, and its own items requeue without end
     Atomic<bool> released_{false};
-    Atomic<int> armed_{0};                  // A: delayed works whose timer will queue here
+    Atomic<int> armed_{0};  // A: delayed works whose timer will queue here
     friend struct DelayedWork;
     friend class DelayedWorks;
 };
@@ -167,7 +171,8 @@ bool cancel_work(Work& work);
 // *was_pending is set before it waits: it tells what was removed even when the wait ends by an exception.
 bool cancel_work_sync(Work& work, Nanoseconds deadline = kForever, bool* was_pending = nullptr);
 bool disable_work(Work& work);
-bool disable_work_sync(Work& work, Nanoseconds deadline = kForever, bool* was_pending = nullptr);  // on TimedOut: disabled
+bool disable_work_sync(Work& work, Nanoseconds deadline = kForever,
+                       bool* was_pending = nullptr);  // on TimedOut: disabled
 // Linux: enable_work. True when the depth reached 0. Throws UnbalancedEnable when it was 0 before. CONTEXT: any.
 bool enable_work(Work& work);
 // Linux: flush_work. True when it waited. CONTEXT: task that may sleep.

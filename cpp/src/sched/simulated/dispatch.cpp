@@ -204,8 +204,8 @@ void SimulatedSubstrate::place() {
     for (unsigned c = 0; c < cpus_.size() && ready_ != 0; ++c) {
         VirtualCpu& cpu = cpus_[c];
         // An unbound task makes room for a bound one, if there is room elsewhere.
-        if (cpu.holder != nullptr && !cpu.queue.empty() && cpu.holder->home == kCpuUnbound &&
-            is_holding(*cpu.holder) && preemptible(*cpu.holder) && idle_cpu(c) < cpus_.size()) {
+        if (cpu.holder != nullptr && !cpu.queue.empty() && cpu.holder->home == kCpuUnbound && is_holding(*cpu.holder) &&
+            preemptible(*cpu.holder) && idle_cpu(c) < cpus_.size()) {
             displace(*cpu.holder, false);
             place_unbound();
         }

@@ -208,8 +208,8 @@ void* Fiber::initial_frame() noexcept {
     asm volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
     *--top = 0;  // entry's return address: the chain of frames ends here; a call leaves the stack aligned like this
     *--top = trampoline;
-    *--top = 0;       // rbp
-    *--top = target;  // rbx
+    *--top = 0;                              // rbp
+    *--top = target;                         // rbx
     for (int i = 0; i < 4; ++i) *--top = 0;  // r12 to r15
     *--top = mxcsr | std::uintptr_t{x87} << 32;
 #else

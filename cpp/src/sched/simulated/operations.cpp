@@ -39,7 +39,8 @@ SimulatedSubstrate::~SimulatedSubstrate() {
 }
 
 void SimulatedSubstrate::check_thread(const char* call) const {
-    if (thread_ == this_thread()) [[likely]] return;
+    if (thread_ == this_thread()) [[likely]]
+        return;
     throw WrongThread(std::string(call) + ": the simulated machine '" + domain_.name +
                       "' belongs to the thread that booted it; call it from there, or boot another one here");
 }
@@ -49,8 +50,7 @@ Strand& SimulatedSubstrate::enter(Task& self) {
     auto* me = static_cast<Strand*>(self.substrate_data);
     if (me == nullptr || me != executing_)
         throw WrongThread(std::string("task ") + self.name + " of the simulated machine '" + domain_.name +
-                          "' was called for while task " +
-                          (executing_ != nullptr ? executing_->task->name : "(none)") +
+                          "' was called for while task " + (executing_ != nullptr ? executing_->task->name : "(none)") +
                           " executes; a task can wait, burn or yield for itself only");
     // Init goes where it says it is.
     const auto cpu = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
@@ -222,10 +222,10 @@ std::exception_ptr SimulatedSubstrate::count_spin(const Strand& me) {
     }
     if (++spins_ <= max_spins_) return nullptr;
     spins_ = 0;
-    return std::make_exception_ptr(BudgetExceeded(
-        "livelock: " + describe_task(*me.task) + " polls: " + std::to_string(max_spins_) +
-        " turns of cpu_relax() or cond_resched() in a row, and nothing else happened meanwhile (at " +
-        std::to_string(now_) + " ns); what it waits for must be done by a task that can run"));
+    return std::make_exception_ptr(
+        BudgetExceeded("livelock: " + describe_task(*me.task) + " polls: " + std::to_string(max_spins_) +
+                       " turns of cpu_relax() or cond_resched() in a row, and nothing else happened meanwhile (at " +
+                       std::to_string(now_) + " ns); what it waits for must be done by a task that can run"));
 }
 
 void SimulatedSubstrate::relax(Task& self) {

@@ -27,10 +27,13 @@ TEST_F(Dispatch, NothingRunsUntilTheCallerWaits) {
 TEST_F(Dispatch, BoundTasksTakeTurnsAndUnboundOnesSpread) {
     boot(4);
     for (const char* name : {"a", "b"})
-        spawn(name, [&, name](Task& self) {
-            note(std::string(name) + std::to_string(self.cpu.load()));
-            burn(self, 3 * ms);
-        }, 1);
+        spawn(
+            name,
+            [&, name](Task& self) {
+                note(std::string(name) + std::to_string(self.cpu.load()));
+                burn(self, 3 * ms);
+            },
+            1);
     for (const char* name : {"x", "y", "z"})
         spawn(name, [&, name](Task& self) {
             burn(self, ms);
@@ -44,10 +47,13 @@ TEST_F(Dispatch, BoundTasksTakeTurnsAndUnboundOnesSpread) {
 
 TEST_F(Dispatch, CpusBurnInParallel) {
     for (int cpu : {0, 1})
-        spawn("w", [&, cpu](Task& self) {
-            burn(self, 2 * ms);
-            note(std::to_string(cpu));
-        }, cpu);
+        spawn(
+            "w",
+            [&, cpu](Task& self) {
+                burn(self, 2 * ms);
+                note(std::to_string(cpu));
+            },
+            cpu);
     join_all();
     EXPECT_EQ(take_log(), "0@2000 1@2000");
     EXPECT_EQ(now(), 2 * ms);
@@ -83,21 +89,27 @@ TEST_F(Dispatch, AHigherLevelPreemptsABurn) {
         burn(self, 5 * ms);
         note("low");
     });
-    spawn("high", [&](Task& self) {
-        sleep(self, 2 * ms);
-        burn(self, ms);
-        note("high");
-    }, 0, -20);
+    spawn(
+        "high",
+        [&](Task& self) {
+            sleep(self, 2 * ms);
+            burn(self, ms);
+            note("high");
+        },
+        0, -20);
     join_all();
     EXPECT_EQ(take_log(), "high@3000 low@6000");
 }
 
 TEST_F(Dispatch, AHigherLevelPreemptsAtAPreemptionPointAndNotWhereItMayNot) {
     boot(1);
-    Task& high = spawn("high", [&](Task& self) {
-        machine().block(self, kForever);
-        note("high");
-    }, 0, -20);
+    Task& high = spawn(
+        "high",
+        [&](Task& self) {
+            machine().block(self, kForever);
+            note("high");
+        },
+        0, -20);
     spawn("low", [&](Task& self) {
         machine().wake(high);
         note("a");
@@ -141,20 +153,29 @@ TEST_F(Dispatch, OrderAtOneInstant) {
     boot(4);
     static Dispatch* test;
     test = this;
-    Task& woken = spawn("woken", [&](Task& self) {
-        machine().block(self, kForever);
-        note("woken");
-    }, 3);
-    spawn("burner", [&](Task& self) {
-        burn(self, ms);
-        note("burner");
-        spawn("started", [&](Task&) { note("started"); }, 2);
-        machine().wake(woken);
-    }, 1);
-    spawn("sleeper", [&](Task& self) {
-        sleep(self, ms);
-        note("sleeper");
-    }, 2);
+    Task& woken = spawn(
+        "woken",
+        [&](Task& self) {
+            machine().block(self, kForever);
+            note("woken");
+        },
+        3);
+    spawn(
+        "burner",
+        [&](Task& self) {
+            burn(self, ms);
+            note("burner");
+            spawn("started", [&](Task&) { note("started"); }, 2);
+            machine().wake(woken);
+        },
+        1);
+    spawn(
+        "sleeper",
+        [&](Task& self) {
+            sleep(self, ms);
+            note("sleeper");
+        },
+        2);
     domain->hooks.clock_event = [](Domain&, unsigned) { test->note("clock"); };
     machine().set_clock_event(1, ms);
     machine().at(ms, 1, [](Domain&, unsigned, void*) { test->note("irq"); }, nullptr);
@@ -180,10 +201,13 @@ TEST_F(Dispatch, TenThousandTasks) {
 #endif
     Atomic<int> ran{0};
     for (int i = 0; i < kTasks; ++i)
-        spawn("t", [&](Task& self) {
-            machine().yield(self);
-            ran.fetch_add(1);
-        }, i % 2);
+        spawn(
+            "t",
+            [&](Task& self) {
+                machine().yield(self);
+                ran.fetch_add(1);
+            },
+            i % 2);
     join_all();
     EXPECT_EQ(ran.load(), kTasks);
     EXPECT_EQ(now(), 0);
@@ -199,11 +223,14 @@ struct Backwards final : Schedule {
 TEST_F(Dispatch, AScheduleDecides) {
     machine().set_schedule(std::make_unique<Backwards>());
     for (const char* name : {"a", "b", "c"})
-        spawn(name, [&, name](Task& self) {
-            note(name);
-            machine().preemption_point(self);
-            note(name);
-        }, 1);
+        spawn(
+            name,
+            [&, name](Task& self) {
+                note(name);
+                machine().preemption_point(self);
+                note(name);
+            },
+            1);
     join_all();
     EXPECT_EQ(take_log(), "c@0 c@0 b@0 b@0 a@0 a@0");
 }

@@ -19,14 +19,20 @@ TEST_F(Operations, AWakeBeforeTheWaitIsAPermit) {
 }
 
 TEST_F(Operations, WakesEndWaitsInTheirOrder) {
-    Task& a = spawn("a", [&](Task& self) {
-        EXPECT_EQ(machine().block(self, kForever), Wake::woken);
-        note("a");
-    }, 1);
-    Task& b = spawn("b", [&](Task& self) {
-        EXPECT_EQ(machine().block(self, 10 * ms), Wake::woken);
-        note("b");
-    }, 1);
+    Task& a = spawn(
+        "a",
+        [&](Task& self) {
+            EXPECT_EQ(machine().block(self, kForever), Wake::woken);
+            note("a");
+        },
+        1);
+    Task& b = spawn(
+        "b",
+        [&](Task& self) {
+            EXPECT_EQ(machine().block(self, 10 * ms), Wake::woken);
+            note("b");
+        },
+        1);
     sleep(init(), ms);
     machine().wake(b);
     machine().wake(a);
@@ -83,10 +89,13 @@ TEST_F(Operations, DeepRecursion) {
 
 TEST_F(Operations, RelaxLetsTheOthersWork) {
     Atomic<bool> done{false};
-    spawn("worker", [&](Task& self) {
-        burn(self, 50 * us);
-        done.store(true);
-    }, 0);
+    spawn(
+        "worker",
+        [&](Task& self) {
+            burn(self, 50 * us);
+            done.store(true);
+        },
+        0);
     while (!done.load()) machine().relax(init());
     EXPECT_GE(now(), 50 * us);
     EXPECT_LE(now(), 60 * us);
@@ -102,9 +111,12 @@ TEST_F(Operations, PollingForNothingIsALivelock) {
     }
     EXPECT_EQ(now(), 1000 * us);
     EXPECT_THROW(for (;;) machine().yield(init()), BudgetExceeded);
-    spawn("yielder", [&](Task& self) {
-        while (now() < 2 * ms) machine().yield(self);
-    }, 1);
+    spawn(
+        "yielder",
+        [&](Task& self) {
+            while (now() < 2 * ms) machine().yield(self);
+        },
+        1);
     EXPECT_THROW(sleep(init(), ms), BudgetExceeded);
 }
 
@@ -154,10 +166,13 @@ TEST_F(Operations, ClockEventsInterruptBurnsAndProlongThem) {
         test->note(std::string(self.name) + std::to_string(cpu));
         test->burn(self, 2 * ms);
     };
-    spawn("burner", [&](Task& self) {
-        burn(self, 5 * ms);
-        note("end");
-    }, 1);
+    spawn(
+        "burner",
+        [&](Task& self) {
+            burn(self, 5 * ms);
+            note("end");
+        },
+        1);
     machine().set_clock_event(0, 7 * ms);
     machine().set_clock_event(1, kForever);
     machine().set_clock_event(1, 3 * ms);
@@ -182,8 +197,9 @@ TEST_F(Operations, EndAndEventAtOneInstant) {
 TEST_F(Operations, InterruptsWaitWhileMasked) {
     static Operations* test;
     test = this;
-    machine().at(ms, 0, [](Domain&, unsigned, void* arg) { test->note(static_cast<const char*>(arg)); },
-                 const_cast<char*>("irq"));
+    machine().at(
+        ms, 0, [](Domain&, unsigned, void* arg) { test->note(static_cast<const char*>(arg)); },
+        const_cast<char*>("irq"));
     local_irq_save(init());
     burn(init(), 2 * ms);
     note("masked");
@@ -193,12 +209,15 @@ TEST_F(Operations, InterruptsWaitWhileMasked) {
 }
 
 TEST_F(Operations, AWaitThatMayNotSleepHoldsItsCpu) {
-    Task& spinner = spawn("spinner", [&](Task& self) {
-        preempt_disable(self);
-        EXPECT_EQ(machine().block(self, kForever), Wake::woken);
-        note("got it");
-        preempt_enable(self);
-    }, 1);
+    Task& spinner = spawn(
+        "spinner",
+        [&](Task& self) {
+            preempt_disable(self);
+            EXPECT_EQ(machine().block(self, kForever), Wake::woken);
+            note("got it");
+            preempt_enable(self);
+        },
+        1);
     spawn("other", [&](Task&) { note("other"); }, 1);
     sleep(init(), ms);
     machine().wake(spinner);
@@ -259,12 +278,15 @@ TEST_F(Operations, DestructionUnwindsWhatWaits) {
         Frame frame{unwound};
         for (;;) machine().block(self, kForever);
     });
-    spawn("burner", [&](Task& self) {
-        Frame frame{unwound};
-        burn(self, kSecond);
-        std::string leak(100, 'x');
-        sleep(self, kSecond);
-    }, 1);
+    spawn(
+        "burner",
+        [&](Task& self) {
+            Frame frame{unwound};
+            burn(self, kSecond);
+            std::string leak(100, 'x');
+            sleep(self, kSecond);
+        },
+        1);
     poller.store(&spawn("poller", [&](Task& self) {
         Frame frame{unwound};
         for (;;) machine().relax(self);

@@ -10,8 +10,8 @@
 namespace bottomhalf {
 
 struct SimEvent {
-    Strand* strand = nullptr;  // deadline, completion
-    unsigned cpu = 0;          // hard_irq, clock_event, tick
+    Strand* strand = nullptr;                            // deadline, completion
+    unsigned cpu = 0;                                    // hard_irq, clock_event, tick
     void (*fn)(Domain&, unsigned cpu, void*) = nullptr;  // hard_irq
     void* arg = nullptr;
 };

@@ -43,13 +43,13 @@ private:
     Fiber* run();
 
     // All fields are touched by the fiber's thread alone.
-    void* sp_ = nullptr;               // of a fiber that does not run
-    char* mapping_ = nullptr;          // null for native fibers: guard page, then the stack
-    const void* bottom_ = nullptr;     // as AddressSanitizer counts: the lowest address of the stack
+    void* sp_ = nullptr;            // of a fiber that does not run
+    char* mapping_ = nullptr;       // null for native fibers: guard page, then the stack
+    const void* bottom_ = nullptr;  // as AddressSanitizer counts: the lowest address of the stack
     std::size_t size_ = 0;
-    void* fake_stack_ = nullptr;       // AddressSanitizer's, while the fiber does not run
+    void* fake_stack_ = nullptr;  // AddressSanitizer's, while the fiber does not run
     void* tsan_ = nullptr;
-    void* caught_exceptions_ = nullptr;       // the two words of __cxa_eh_globals, while the fiber does not run
+    void* caught_exceptions_ = nullptr;  // the two words of __cxa_eh_globals, while the fiber does not run
     unsigned uncaught_exceptions_ = 0;
     Main main_ = nullptr;
     void* arg_ = nullptr;

@@ -43,10 +43,10 @@ struct Strand {
     Fiber* fiber = nullptr;   // null before the first execution and after the end
     Task* current = nullptr;  // current_task() of the fiber while it does not execute
     State state = State::ready;
-    int home = kCpuUnbound;  // the CPU that it may not leave
-    unsigned cpu = 0;        // the CPU that it holds, or held last
-    SimKey since;            // ready, dispatched: its place in the queue
-    SimKey alarm;            // the timed event it waits for: a deadline, or the end of its burn
+    int home = kCpuUnbound;       // the CPU that it may not leave
+    unsigned cpu = 0;             // the CPU that it holds, or held last
+    SimKey since;                 // ready, dispatched: its place in the queue
+    SimKey alarm;                 // the timed event it waits for: a deadline, or the end of its burn
     Nanoseconds slice_start = 0;  // when it got its CPU
     // An interrupt that runs on top of the strand may wait too, so all this is set aside for it.
     struct Wait {
@@ -58,12 +58,12 @@ struct Strand {
         bool interruptible = false;  // the Interrupter may be asked
     } wait;
     bool keeps_slice = false;  // lost its CPU to init for no time at all
-    bool irq = false;        // resumed to run its CPU's interrupts, and then to go on as before
-    bool poll = false;       // resumed to ask its Interrupter, and then to go on as before
-    bool exit_told = false;  // a wait returned Wake::exit
-    bool swapper = false;    // an idle task: holds its CPU only while it runs interrupts
+    bool irq = false;          // resumed to run its CPU's interrupts, and then to go on as before
+    bool poll = false;         // resumed to ask its Interrupter, and then to go on as before
+    bool exit_told = false;    // a wait returned Wake::exit
+    bool swapper = false;      // an idle task: holds its CPU only while it runs interrupts
     Strand* joiner = nullptr;
-    std::exception_ptr failure;  // to be thrown in it when it next executes
+    std::exception_ptr failure;    // to be thrown in it when it next executes
     Atomic<bool> end_seen{false};  // what the task did happens before join() returns
 };
 

@@ -94,10 +94,10 @@ private:
     };
     struct VirtualCpu {
         Strand* holder = nullptr;
-        RunQueue queue;                      // of the tasks bound to it
-        std::vector<Interrupt> interrupts;   // due, in their order
-        SimKey clock;                        // the clock event
-        SimKey slice;                        // the tick that ends the holder's time slice, when somebody waits for that
+        RunQueue queue;                     // of the tasks bound to it
+        std::vector<Interrupt> interrupts;  // due, in their order
+        SimKey clock;                       // the clock event
+        SimKey slice;                       // the tick that ends the holder's time slice, when somebody waits for that
         Strand* swapper = nullptr;
     };
 
@@ -167,22 +167,22 @@ private:
     EventQueue events_;
     std::vector<VirtualCpu> cpus_;
     RunQueue unbound_;
-    std::size_t ready_ = 0;          // strands in run queues
-    std::size_t interrupts_ = 0;     // in all CPUs' lists
+    std::size_t ready_ = 0;                                     // strands in run queues
+    std::size_t interrupts_ = 0;                                // in all CPUs' lists
     std::map<std::uint64_t, std::unique_ptr<Strand>> strands_;  // by id; until they are joined
     std::uint64_t next_id_ = 1;
     Strand* executing_ = nullptr;  // null while nobody is adopted
     Strand* previous_ = nullptr;   // executed before it
     Strand* init_ = nullptr;
-    Strand* reaper_ = nullptr;       // whoever destroys the machine, meanwhile
-    Run init_runs_ = Run::no;  // init waits for nothing but that
+    Strand* reaper_ = nullptr;  // whoever destroys the machine, meanwhile
+    Run init_runs_ = Run::no;   // init waits for nothing but that
     Nanoseconds run_limit_ = kForever;
     bool clock_stopped_ = false;
-    std::exception_ptr failure_;     // to be thrown in init at the next decision
+    std::exception_ptr failure_;        // to be thrown in init at the next decision
     Atomic<bool> failure_seen_{false};  // what led to it happens before it is caught: for ThreadSanitizer
-    std::uint64_t progress_ = 0;     // counts what is not polling
+    std::uint64_t progress_ = 0;        // counts what is not polling
     std::uint64_t progress_seen_ = 0;
-    std::uint64_t spins_ = 0;        // since progress_seen_
+    std::uint64_t spins_ = 0;  // since progress_seen_
 };
 
 // May the task lose its CPU, or sleep?
