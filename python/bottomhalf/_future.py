@@ -111,7 +111,8 @@ def wait(futures: Iterable[F], timeout: float | None = None, return_when: str = 
     if return_when not in (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED):
         raise ValueError(f"return_when={return_when!r}: allowed are FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED")
     pending = set(futures)
-    ours = [f for f in pending if isinstance(f, _core.FutureBase)]
+    anything: set[Any] = set(pending)
+    ours = [f for f in anything if isinstance(f, _core.FutureBase)]
     if return_when == ALL_COMPLETED and len(ours) == len(pending):
         # Ours tell the waiter directly; no callback is hung on any of them.
         deadline = _deadline(timeout)
