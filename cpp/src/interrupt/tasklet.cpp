@@ -109,12 +109,14 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     tasklet.state.fetch_add(Tasklet::kRun - Tasklet::kSched);  // SCHED off and RUN on, by one addition
     // Disabled between the look and the claim: a disable() that saw no run in progress has returned already.
     if (tasklet.count.load() != 0) {
+        // A kill() that took SCHED in between must not count this run as done: it loses it again.
         std::uint32_t state = tasklet.state.load();
-        while (!tasklet.state.compare_exchange_weak(state, (state & ~Tasklet::kRun) | Tasklet::kSched)) {
+        while (!tasklet.state.compare_exchange_weak(
+            state, (state & ~(Tasklet::kRun | Tasklet::kKill)) | Tasklet::kSched)) {
         }
         if (waiting_.load() != 0) waiters_.wake_all();
         // Scheduled anew meanwhile: that schedule stands for both and is queued on its own.
-        if ((state & Tasklet::kSched) == 0)
+        if ((state & Tasklet::kSched) == 0 || (state & Tasklet::kKill) != 0)
             set_aside(tasklet, cpu);
         else {
             if (gate_of(tasklet.callback) != nullptr) domain_.softirqs->count_gated(level, cpu, -1);
@@ -225,22 +227,31 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
         Atomic<std::uint32_t>& n;
         ~Leave() { n.fetch_sub(1u); }
     } leave{waiting_};
+    constexpr std::uint32_t held = Tasklet::kSched | Tasklet::kKill;
     auto grabbed = [&] {
         std::uint32_t state = tasklet.state.load();
-        return (state & Tasklet::kSched) == 0 && tasklet.state.compare_exchange(state, state | Tasklet::kSched);
+        return (state & Tasklet::kSched) == 0 && tasklet.state.compare_exchange(state, state | held);
     };
-    throw_unless_ok(waiters_.wait(self, grabbed, deadline, "tasklet_kill"), "tasklet_kill");
     struct Release {
         Tasklets& t;
         Tasklet& tasklet;
-        ~Release() {
-            tasklet.state.fetch_and(~Tasklet::kSched);
+        // False when the claim was lost: a run that was about to begin is pending again.
+        bool give_back() {
+            std::uint32_t state = tasklet.state.load();
+            while ((state & Tasklet::kKill) != 0 && !tasklet.state.compare_exchange_weak(state, state & ~held)) {
+            }
             t.waiters_.wake_all();
+            return (state & Tasklet::kKill) != 0;
         }
-    } release{*this, tasklet};
-    throw_unless_ok(waiters_.wait(
-                        self, [&] { return (tasklet.state.load() & Tasklet::kRun) == 0; }, deadline, "tasklet_kill"),
-                    "tasklet_kill");
+        ~Release() { give_back(); }
+    };
+    auto not_running = [&] { return (tasklet.state.load() & Tasklet::kRun) == 0; };
+    for (bool killed = false; !killed;) {
+        throw_unless_ok(waiters_.wait(self, grabbed, deadline, "tasklet_kill"), "tasklet_kill");
+        Release release{*this, tasklet};
+        throw_unless_ok(waiters_.wait(self, not_running, deadline, "tasklet_kill"), "tasklet_kill");
+        killed = release.give_back();
+    }
 }
 
 void Tasklets::drop_all() {

@@ -32,7 +32,14 @@ Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
         pool.splice_inbox();
         pool.kick();
     }
-    return Fast::queued;
+    // Pushed first, looked second; who closes the workqueue says so first and looks at the inbox then.
+    return refusing_.load() ? pushed_while_closing(work) : Fast::queued;
+}
+
+// The item may have come too late for the drain: whoever gets it back is told by the locked path.
+Workqueue::Fast Workqueue::pushed_while_closing(Work& work) {
+    if (chained(domain_.self()) && !refuse_chained_) return Fast::queued;
+    return cancel_work(work) ? Fast::slow : Fast::queued;
 }
 
 bool Workqueue::queue_slow(Work& work, int cpu) {
@@ -89,26 +96,30 @@ PoolWorkqueue& Workqueue::pick(int cpu, Task& self) {
                                      : static_cast<unsigned>(cpu)];
 }
 
+// The workqueue takes nothing from outside: false when it has opened again.
+bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer) {
+    Domain& domain = wq.domain_;
+    wq.lock_.lock();
+    const bool refused = wq.refusal_ != Refusal::none;
+    wq.lock_.unlock();
+    if (!refused) return false;
+    release_claim(work);
+    // An item that requeues itself without end while its machine halts is stopped, not punished.
+    if (wq.refuse_chained_ && wq.chained(domain.self())) return true;
+    if (!from_timer) wq.refuse(work);
+    domain.log.write(domain.now(), LogLevel::warning,
+                     "workqueue: delayed item " + describe_function(domain, &work, work.func) + " fired into workqueue '" +
+                         wq.name_ + "', which takes no items any more; cancel delayed items before destroy");
+    if (Gate* gate = gate_of(work.func)) gate->dropped(&work);
+    return true;
+}
+
 bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
     Domain& domain = wq.domain_;
     Task& self = domain.self();
-    if (wq.refusing_.load() && (!wq.chained(self) || wq.refuse_chained_)) {
-        wq.lock_.lock();
-        const bool refused = wq.refusal_ != Refusal::none;
-        wq.lock_.unlock();
-        if (refused) {
-            release_claim(work);
-            // An item that requeues itself without end while its machine halts is stopped, not punished.
-            if (wq.refuse_chained_ && wq.chained(self)) return false;
-            if (!from_timer) wq.refuse(work);
-            domain.log.write(domain.now(), LogLevel::warning,
-                             "workqueue: delayed item " + describe_function(domain, &work, work.func) +
-                                 " fired into workqueue '" + wq.name_ +
-                                 "', which takes no items any more; cancel delayed items before destroy");
-            if (Gate* gate = gate_of(work.func)) gate->dropped(&work);
-            return false;
-        }
-    }
+    const bool chained = wq.chained(self);
+    const auto closed = [&] { return wq.refusing_.load() && (!chained || wq.refuse_chained_); };
+    if (closed() && refuse_claimed(wq, work, from_timer)) return false;
     PoolWorkqueue* pwq = &wq.pick(cpu, self);
     WorkerPool* pool = pwq->pool;
     const std::uint32_t last_id = pool_id(work.data.load(std::memory_order_relaxed));
@@ -132,6 +143,12 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
         }
     }
     if (!locked) pool->lock.lock();
+    // Closed since the look above: who closes says so first and takes the pools' locks then.
+    if (closed()) [[unlikely]] {
+        pool->lock.unlock();
+        if (refuse_claimed(wq, work, from_timer)) return false;
+        pool->lock.lock();
+    }
     pool->splice_inbox();
     const bool traced = domain.trace.enabled();
     if (traced) [[unlikely]]

@@ -95,6 +95,7 @@ private:
     friend struct WorkerPool;
     friend struct Flushes;
     friend bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
+    friend bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer);
     friend void process_one_work(Worker& worker, Work& work, GatePass& pass);
 
     enum class Fast : std::uint8_t { queued, refused, slow };
@@ -107,6 +108,7 @@ private:
     Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned flags, int max_active, int nice);
 
     Fast try_fast(PoolWorkqueue& pwq, Work& work);
+    Fast pushed_while_closing(Work& work);
     bool queue_slow(Work& work, int cpu);
     bool chained(Task& self) const noexcept;
     [[noreturn]] void refuse(const Work& work) const;
