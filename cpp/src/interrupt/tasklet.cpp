@@ -111,8 +111,8 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     if (tasklet.count.load() != 0) {
         // A kill() that took SCHED in between must not count this run as done: it loses it again.
         std::uint32_t state = tasklet.state.load();
-        while (!tasklet.state.compare_exchange_weak(
-            state, (state & ~(Tasklet::kRun | Tasklet::kKill)) | Tasklet::kSched)) {
+        while (!tasklet.state.compare_exchange_weak(state,
+                                                    (state & ~(Tasklet::kRun | Tasklet::kKill)) | Tasklet::kSched)) {
         }
         if (waiting_.load() != 0) waiters_.wake_all();
         // Scheduled anew meanwhile: that schedule stands for both and is queued on its own.

@@ -108,8 +108,9 @@ bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer) {
     if (wq.refuse_chained_ && wq.chained(domain.self())) return true;
     if (!from_timer) wq.refuse(work);
     domain.log.write(domain.now(), LogLevel::warning,
-                     "workqueue: delayed item " + describe_function(domain, &work, work.func) + " fired into workqueue '" +
-                         wq.name_ + "', which takes no items any more; cancel delayed items before destroy");
+                     "workqueue: delayed item " + describe_function(domain, &work, work.func) +
+                         " fired into workqueue '" + wq.name_ +
+                         "', which takes no items any more; cancel delayed items before destroy");
     if (Gate* gate = gate_of(work.func)) gate->dropped(&work);
     return true;
 }

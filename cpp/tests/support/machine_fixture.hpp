@@ -135,9 +135,7 @@ struct Busy : Item {
 
 class MachineTest : public ::testing::TestWithParam<Kind> {
 protected:
-    void SetUp() override {
-        reboot(options());
-    }
+    void SetUp() override { reboot(options()); }
     void TearDown() override { machine_.reset(); }
 
     virtual MachineOptions options() const { return with(2); }

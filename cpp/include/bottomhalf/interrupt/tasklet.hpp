@@ -1,8 +1,8 @@
 // Tasklets (Linux: struct tasklet_struct), built on the HI and TASKLET softirq vectors.
 //
 // Scheduling a scheduled tasklet does nothing; one tasklet never runs on two CPUs at once; it runs on the CPU that
-// scheduled it. Invariants: SCHED set = it is on exactly one list or on its way there, or a kill() holds it (KILL set, too);
-// RUN set = one task is inside the callback or about to be.
+// scheduled it. Invariants: SCHED set = it is on exactly one list or on its way there, or a kill() holds it (KILL set,
+// too); RUN set = one task is inside the callback or about to be.
 //
 // One difference to Linux: a tasklet scheduled while disabled, or while it runs elsewhere, is put aside until enable()
 // or the end of that run instead of raising its vector over and over; what callers see is the same.
