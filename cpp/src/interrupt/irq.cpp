@@ -130,9 +130,9 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
     if (keep->thread_ != nullptr) {
         domain_.substrate->wake(*keep->thread_);
         domain_.join_task(*keep->thread_);
-        keep->thread_ = nullptr;
     }
     RawGuard guard(lock_);
+    keep->thread_ = nullptr;
     if (actions_.empty()) {
         depth_ = 0;
         masked_ = 0;
@@ -297,10 +297,14 @@ void IrqLine::disable_nosync() {
 }
 
 void IrqLine::refuse_own_thread(const Task& self, const char* call) const {
-    for (auto& action : actions())
-        if (action->thread_ == &self)
-            throw DeadlockError(std::string(call) +
-                                ": called from a thread function of this line, it would wait for itself");
+    bool own = false;
+    {
+        RawGuard guard(lock_);
+        for (auto& action : actions_) own = own || action->thread_ == &self;
+    }
+    if (own)
+        throw DeadlockError(std::string(call) +
+                            ": called from a thread function of this line, it would wait for itself");
 }
 
 void IrqLine::disable(Nanoseconds deadline) {

@@ -124,6 +124,16 @@ TimerSubsystem::Base& TimerSubsystem::lock_base(Timer& timer, Base& target) {
     }
 }
 
+std::string TimerSubsystem::busy_elsewhere(const Timer& timer) const {
+    const std::uint32_t slot = timer.base.load();
+    if (slot == 0 || slot == kMigrating || slot - first_slot_ < bases_.size()) return {};
+    TimerBaseRef base(slot);
+    if (!base) return {};
+    RawGuard guard(base->lock);
+    const bool busy = timer.base.load() == slot && (timer.node.pending() || base->running == &timer);
+    return busy ? base->domain.name : std::string();
+}
+
 // Unbinds the timer from a base of another machine, dead or alive.
 void TimerSubsystem::leave_foreign(Timer& timer, std::uint32_t slot) const {
     std::string busy_on;

@@ -19,7 +19,7 @@ public:
         if (wq.refusing_.load()) {
             // Linux would find out when the timer fires; a caller who can be told is told now.
             RawGuard guard(wq.lock_);
-            if (wq.refusal_ == Refusal::destroyed || wq.refusal_ == Refusal::halted) {
+            if (wq.refusal_.load() == Refusal::destroyed || wq.refusal_.load() == Refusal::halted) {
                 release_claim(dwork.work);
                 if (wq.chained(domain.self())) return false;  // re-armed by its own run while the end is near
                 wq.refuse(dwork.work);
@@ -29,17 +29,26 @@ public:
         dwork.cpu = cpu;
         armed(wq, 1);
         const Jiffies expires = domain.jiffies() + delay;
-        if (cpu == kCpuUnbound)
-            domain.timers->mod(dwork.timer, expires);
-        else
-            domain.timers->add_on(dwork.timer, expires, static_cast<unsigned>(cpu));
+        try {
+            if (cpu == kCpuUnbound)
+                domain.timers->mod(dwork.timer, expires);
+            else
+                domain.timers->add_on(dwork.timer, expires, static_cast<unsigned>(cpu));
+        } catch (const InvalidArgument&) {
+            // Its timer's callback has not returned on another machine yet.
+            armed(wq, -1);
+            release_claim(dwork.work);
+            throw;
+        }
         return true;
     }
 
     static void refuse_other_machine(Workqueue& wq, const DelayedWork& dwork, std::uint64_t word) {
         wq.refuse_other_machine(dwork.work, word);
-        if ((word & (kPending | kPwq)) == kPending && dwork.wq != nullptr && &dwork.wq->domain() != &wq.domain())
-            wq.belongs_to(dwork.work, dwork.wq->domain());
+        if ((word & (kPending | kPwq)) != kPending) return;
+        // Only its timer says so safely: the workqueue it names belongs to whoever owns PENDING.
+        const std::string other = wq.domain().timers->busy_elsewhere(dwork.timer);
+        if (!other.empty()) wq.belongs_to(dwork.work, other);
     }
 
     static bool take_timer(Work& work) {

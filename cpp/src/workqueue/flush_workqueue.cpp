@@ -137,7 +137,7 @@ bool Workqueue::drained() {
     return true;
 }
 
-void Workqueue::set_refusing() { refusing_.store(refusal_ != Refusal::none); }
+void Workqueue::set_refusing() { refusing_.store(refusal_.load() != Refusal::none); }
 
 void Workqueue::drain(Nanoseconds deadline) {
     require_open("drain_workqueue");
@@ -146,7 +146,7 @@ void Workqueue::drain(Nanoseconds deadline) {
     {
         RawGuard guard(lock_);
         if (drainers_++ == 0) flags_.fetch_or(wq_flag::kDraining);
-        if (refusal_ == Refusal::none) refusal_ = Refusal::draining;
+        if (refusal_.load() == Refusal::none) refusal_.store(Refusal::draining);
         set_refusing();
     }
     struct Leave {
@@ -155,7 +155,7 @@ void Workqueue::drain(Nanoseconds deadline) {
             RawGuard guard(wq.lock_);
             if (--wq.drainers_ != 0) return;
             wq.flags_.fetch_and(~wq_flag::kDraining);
-            if (wq.refusal_ == Refusal::draining) wq.refusal_ = Refusal::none;
+            if (wq.refusal_.load() == Refusal::draining) wq.refusal_.store(Refusal::none);
             wq.set_refusing();
         }
     } leave{*this};

@@ -12,7 +12,7 @@ void WorkqueueSubsystem::refuse_all(bool chained) {
     }
     for (auto& wq : workqueues()) {
         RawGuard guard(wq->lock_);
-        if (wq->refusal_ != Refusal::destroyed) wq->refusal_ = Refusal::halted;
+        if (wq->refusal_.load() != Refusal::destroyed) wq->refusal_.store(Refusal::halted);
         if (!chained) wq->refuse_chained_.set(true);
         wq->set_refusing();
     }
@@ -110,6 +110,12 @@ bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
 
 std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
     std::size_t cancelled = 0;
+    // Those that are made from now on take no items.
+    std::vector<PoolWorkqueue*> pwqs;
+    {
+        RawGuard guard(lock_);
+        for (auto& pwq : pwq_storage_) pwqs.push_back(pwq.get());
+    }
     for_each_pool([&](WorkerPool& pool) {
         for (;;) {
             Work* work = nullptr;
@@ -119,7 +125,7 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 RawGuard guard(pool.lock);
                 pool.splice_inbox();
                 ListNode* first = pool.worklist.front();
-                for (auto& pwq : pwq_storage_)
+                for (PoolWorkqueue* pwq : pwqs)
                     if (first == nullptr && pwq->pool == &pool) first = pwq->inactive.front();
                 for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && first == nullptr; n = n->next)
                     first = container_of(n, &Worker::pool_node)->scheduled.front();

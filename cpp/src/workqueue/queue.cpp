@@ -60,13 +60,13 @@ bool Workqueue::queue_slow(Work& work, int cpu) {
 
 void Workqueue::refuse_other_machine(const Work& work, std::uint64_t word) const {
     const PoolWorkqueue* pwq = pwq_of(word);
-    if (pwq != nullptr && &pwq->pool->domain != &domain_) belongs_to(work, pwq->pool->domain);
+    if (pwq != nullptr && &pwq->pool->domain != &domain_) belongs_to(work, pwq->pool->domain.name);
 }
 
-void Workqueue::belongs_to(const Work& work, const Domain& other) const {
-    throw InvalidArgument("item " + describe_function(domain_, &work, work.func) +
-                          " is pending or running on machine '" + other.name + "' and cannot be queued on machine '" +
-                          domain_.name + "' meanwhile; flush() or cancel_sync() it first");
+void Workqueue::belongs_to(const Work& work, const std::string& other_machine) const {
+    throw InvalidArgument(
+        "item " + describe_function(domain_, &work, work.func) + " is pending or running on machine '" + other_machine +
+        "' and cannot be queued on machine '" + domain_.name + "' meanwhile; flush() or cancel_sync() it first");
 }
 
 void release_claim(Work& work) noexcept { work.data.fetch_and(~kPending); }
@@ -80,7 +80,7 @@ bool Workqueue::chained(Task& self) const noexcept {
 void Workqueue::refuse(const Work& work) const {
     const std::string what =
         "cannot queue " + describe_function(domain_, &work, work.func) + " on workqueue '" + name_ + "': ";
-    switch (refusal_) {
+    switch (refusal_.load()) {
         case Refusal::destroyed:
             throw WorkqueueDestroyed(what + "it is destroyed; queue before destroy(), or allocate a new one");
         case Refusal::halted:
@@ -100,7 +100,7 @@ PoolWorkqueue& Workqueue::pick(int cpu, Task& self) {
 bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer) {
     Domain& domain = wq.domain_;
     wq.lock_.lock();
-    const bool refused = wq.refusal_ != Refusal::none;
+    const bool refused = wq.refusal_.load() != Refusal::none;
     wq.lock_.unlock();
     if (!refused) return false;
     release_claim(work);
@@ -133,7 +133,7 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
         if (worker != nullptr && &last->domain != &domain) {
             last->lock.unlock();
             release_claim(work);
-            wq.belongs_to(work, last->domain);
+            wq.belongs_to(work, last->domain.name);
         }
         if (worker != nullptr && worker->current_pwq->wq == &wq) {
             pwq = worker->current_pwq;

@@ -144,7 +144,7 @@ std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned 
     const int nice = (flags & wq_flag::kHighpri) != 0 ? -20 : 0;
     std::shared_ptr<Workqueue> wq(new Workqueue(*this, std::move(name), flags, max_active, nice));
     RawGuard guard(lock_);
-    if (refusing_all_) wq->refusal_ = Refusal::halted;
+    if (refusing_all_) wq->refusal_.store(Refusal::halted);
     wq->refusing_.store(refusing_all_);
     if (freezing_ && (flags & wq_flag::kFreezable) != 0) {
         wq->frozen_ = true;

@@ -125,7 +125,7 @@ void Workqueue::destroy(Nanoseconds deadline) {
     {
         RawGuard guard(lock_);
         flags_.fetch_or(wq_flag::kDestroying);
-        refusal_ = Refusal::destroyed;
+        refusal_.store(Refusal::destroyed);
         set_refusing();
     }
     try {
@@ -134,7 +134,7 @@ void Workqueue::destroy(Nanoseconds deadline) {
         RawGuard guard(lock_);
         if (!released_.load()) {
             flags_.fetch_and(~wq_flag::kDestroying);
-            refusal_ = drainers_ != 0 ? Refusal::draining : Refusal::none;
+            refusal_.store(drainers_ != 0 ? Refusal::draining : Refusal::none);
             set_refusing();
         }
         throw;

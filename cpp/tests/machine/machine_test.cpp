@@ -259,6 +259,9 @@ TEST(HostMachine, ForeignThreadsAreAdoptedAndHaveHomes) {
 }
 
 TEST(HostMachine, ForkedChildKnowsThatItsMachineIsDead) {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer cannot start threads in a forked child";
+#endif
     MachineOptions o;
     o.cpus = 2;
     o.name = "parent";

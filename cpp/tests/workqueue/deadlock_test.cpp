@@ -63,7 +63,8 @@ TEST_P(Deadlock, ACycleOfTwoItems) {
     EXPECT_TRUE(eventually([&] {
         domain().for_each_task([&](Task& t) {
             const char* kind = t.wait_kind.load();
-            if (t.worker != nullptr && kind != nullptr && std::strcmp(kind, "flush_work") == 0) waiter = &t;
+            if (std::strncmp(t.name, "kworker/", 8) == 0 && kind != nullptr && std::strcmp(kind, "flush_work") == 0)
+                waiter = &t;
         });
         return waiter != nullptr;
     }));

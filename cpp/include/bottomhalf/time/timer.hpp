@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -78,6 +79,8 @@ public:
         return arm(timer, expires, static_cast<int>(cpu), Mode::mod);
     }
 
+    // The name of the other machine that the timer is armed or running on, or "". CONTEXT: any.
+    std::string busy_elsewhere(const Timer& timer) const;
     // How many timers are armed. A hint.
     std::size_t armed() const;
     // The tick at which the next of all armed timers fires, or TimerWheel::kNever.

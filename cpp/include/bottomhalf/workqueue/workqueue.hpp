@@ -113,7 +113,7 @@ private:
     bool chained(Task& self) const noexcept;
     [[noreturn]] void refuse(const Work& work) const;
     void refuse_other_machine(const Work& work, std::uint64_t word) const;
-    [[noreturn]] void belongs_to(const Work& work, const Domain& other) const;
+    [[noreturn]] void belongs_to(const Work& work, const std::string& other_machine) const;
     void check_reclaim(const Task& self, const Workqueue& target, const char* call) const;
     void trace_queue(const Work& work, int req_cpu, const WorkerPool& pool);
     void trace_activate(const Work& work);
@@ -154,8 +154,8 @@ private:
     unsigned drainers_ = 0;         // W
     bool system_ = false;           // I
     bool frozen_ = false;           // W
-    Refusal refusal_ = Refusal::none;  // W
-    Counter<bool> refuse_chained_;     // W to write: halting, and its own items requeue without end
+    Atomic<Refusal> refusal_{Refusal::none};  // W to write: messages name it
+    Counter<bool> refuse_chained_;            // W to write: halting, and its own items requeue without end
     Atomic<bool> released_{false};
     Atomic<int> armed_{0};  // A: delayed works whose timer will queue here
     friend struct DelayedWork;

@@ -128,19 +128,24 @@ public:
     void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override {
         events_[cpu]->store(when);
         // The clock stores next_ and then looks at the events again; here it is the other way round.
-        if (when < next_.load() && clock_ != nullptr) wake(*clock_);
+        if (when >= next_.load()) return;
+        RawGuard guard(clock_lock_);
+        if (clock_ != nullptr) wake(*clock_);
     }
 
     void start_clock() override {
         clock_ = &domain_.spawn("bh-clock", &HostSubstrate::clock_main, this, kCpuUnbound, 0, true);
     }
     void stop_clock() override {
-        if (clock_ == nullptr) return;
+        Task* clock = nullptr;
+        {
+            RawGuard guard(clock_lock_);
+            std::swap(clock, clock_);
+        }
+        if (clock == nullptr) return;
         stopping_.store(true);
-        wake(*clock_);
-        Task* clock = clock_;
+        wake(*clock);
         domain_.join_task(*clock);
-        clock_ = nullptr;
     }
 
 private:
@@ -212,7 +217,8 @@ private:
     std::vector<std::unique_ptr<Atomic<Nanoseconds>>> events_;
     Atomic<Nanoseconds> next_{0};
     Atomic<bool> stopping_{false};
-    Task* clock_ = nullptr;  // I: set at boot, before timers exist
+    RawLock clock_lock_;
+    Task* clock_ = nullptr;  // L: clock_lock_; from boot, before timers exist, to stop_clock()
 };
 
 }  // namespace
