@@ -1,7 +1,6 @@
 // What the simulator tells ThreadSanitizer.
 //
-// Fibers are switched without implied synchronisation, so that races of the simulated program are found although one
-// fiber runs at a time. The simulator's own books are safe for that very reason and are not looked at.
+// A switch of fibers implies synchronisation: they are one thread. The simulator's own books are not looked at.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
