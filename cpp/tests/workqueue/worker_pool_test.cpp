@@ -56,7 +56,8 @@ TEST_P(WorkerPools, WhenAnItemSleepsTheNextStarts) {
     for (Held& h : held) wq->queue(h.work, 1);
     first.let_go();
     for (Held& h : held) wait(h.started);  // every one sleeps, and so all run at once
-    EXPECT_GE(wq->stats().cm_wakeup, 1u);
+    // On the host a worker that was just created may come for an item by itself, before anybody wakes it.
+    if (domain().substrate->simulated()) EXPECT_GE(wq->stats().cm_wakeup, 1u);
     for (Held& h : held) h.let_go();
     wq->flush();
     for (Held& h : held) EXPECT_EQ(h.cpu.load(), 1);
