@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -239,7 +240,10 @@ def test_halted_machines_say_so(boot):
 
 
 def test_halt_from_another_thread(m):
-    """A machine may be halted from another thread while its booter waits; the wait ends by MachineExit."""
+    """A machine may be halted from another thread while its booter waits; that wait ends.
+
+    By MachineExit, unless the evicted item that it waited for was the quicker one.
+    """
     item = held_item(m.system_wq)
 
     def halt():
@@ -247,8 +251,8 @@ def test_halt_from_another_thread(m):
         m.halt(pending="cancel", timeout=LONG)
 
     killer = Call(halt)
-    with pytest.raises((bh.MachineExit, bh.MachineHalted)):
-        item.work.flush(LONG)
+    with contextlib.suppress(bh.MachineExit, bh.MachineHalted):
+        assert item.work.flush(LONG) is True
     killer.result()
     with pytest.raises(bh.MachineHalted):
         m.system_wq.queue(item.work)
