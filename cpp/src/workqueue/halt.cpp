@@ -110,12 +110,8 @@ bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
 
 std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
     std::size_t cancelled = 0;
-    // Those that are made from now on take no items.
-    std::vector<PoolWorkqueue*> pwqs;
-    {
-        RawGuard guard(lock_);
-        for (auto& pwq : pwq_storage_) pwqs.push_back(pwq.get());
-    }
+    // Those that are made from now on take no items, and destroyed ones have none.
+    const auto all = workqueues();
     for_each_pool([&](WorkerPool& pool) {
         for (;;) {
             Work* work = nullptr;
@@ -125,8 +121,9 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 RawGuard guard(pool.lock);
                 pool.splice_inbox();
                 ListNode* first = pool.worklist.front();
-                for (PoolWorkqueue* pwq : pwqs)
-                    if (first == nullptr && pwq->pool == &pool) first = pwq->inactive.front();
+                for (auto& wq : all)
+                    for (PoolWorkqueue* pwq : wq->pwqs_)
+                        if (first == nullptr && pwq->pool == &pool) first = pwq->inactive.front();
                 for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && first == nullptr; n = n->next)
                     first = container_of(n, &Worker::pool_node)->scheduled.front();
                 if (first == nullptr) break;
