@@ -36,8 +36,11 @@ TEST_P(SoftirqTest, LowerNumbersFirst) {
                                   Softirq::irq_poll, Softirq::sched,  Softirq::rcu};
     for (const Softirq& nr : all)
         m().softirqs().open(
-            nr, [](Domain&, unsigned, Task&, GatePass&, void* arg) { order.push_back(*static_cast<const int*>(arg)); },
-            new int(static_cast<int>(nr)));
+            nr,
+            [](Domain&, unsigned, Task&, GatePass&, void* arg) {
+                order.push_back(static_cast<int>(*static_cast<Softirq*>(arg)));
+            },
+            const_cast<Softirq*>(&nr));
     local_bh_disable(self());
     for (int i = 5; i >= 0; --i) m().softirqs().raise(all[i], 0);
     EXPECT_TRUE(order.empty());
