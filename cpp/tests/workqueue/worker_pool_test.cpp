@@ -57,7 +57,9 @@ TEST_P(WorkerPools, WhenAnItemSleepsTheNextStarts) {
     first.let_go();
     for (Held& h : held) wait(h.started);  // every one sleeps, and so all run at once
     // On the host a worker that was just created may come for an item by itself, before anybody wakes it.
-    if (domain().substrate->simulated()) EXPECT_GE(wq->stats().cm_wakeup, 1u);
+    if (domain().substrate->simulated()) {
+        EXPECT_GE(wq->stats().cm_wakeup, 1u);
+    }
     for (Held& h : held) h.let_go();
     wq->flush();
     for (Held& h : held) EXPECT_EQ(h.cpu.load(), 1);
