@@ -156,6 +156,44 @@ void TimerSubsystem::leave_foreign(Timer& timer, std::uint32_t slot) const {
                           domain_.name + "' meanwhile; delete_sync() it there first");
 }
 
+inline void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket,
+                                    Jiffies fires) noexcept {
+    timer.expires = expires;
+    set_timer_bucket(timer, bucket);
+    base.wheel.enqueue(timer.node, bucket, fires);
+    if (gate_of(timer.function) != nullptr) domain_.softirqs->count_gated(Softirq::timer, base.cpu, 1);
+    if (domain_.trace.enabled()) [[unlikely]]
+        trace_start(base, timer, fires);
+}
+
+// The commonest of all, in as few instructions as it takes (the processor fetches only as many far timers at once as
+// fit into its window of instructions): a pending timer moves within the base it belongs to. False: nothing was done.
+bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
+    const Task* task = current_task();
+    if (task == nullptr || task->domain.load(std::memory_order_relaxed) != &domain_) return false;
+    const unsigned cpu = static_cast<unsigned>(task->cpu.load(std::memory_order_relaxed));
+    // A branch that is foreseen, not arithmetic on the flags: the wheel's part is done while the timer is on its way.
+    Base& base = *bases_[cpu * kBaseKinds + static_cast<unsigned>(BaseKind::global)];
+    if (timer.base.load(std::memory_order_relaxed) != base.slot ||
+        (timer_flags(timer) & (kTimerDeferrable | kTimerPinned)) != 0 || domain_.trace.enabled())
+        return false;
+    RawGuard guard(base.lock);
+    if (timer.base.load(std::memory_order_relaxed) != base.slot || !timer.node.pending() || base.stopped ||
+        base.due_end != 0 || expires == timer.expires)
+        return false;
+    Jiffies fires = 0;
+    bool settled = false;
+    const unsigned bucket = base.wheel.bucket_of(expires, fires, settled);
+    if (!settled || fires < per_cpu_[cpu]->programmed.load(std::memory_order_relaxed)) return false;
+    timer.expires = expires;
+    const unsigned before = timer_bucket(timer);
+    if (bucket != before) {  // else it hangs where it should
+        set_timer_bucket(timer, bucket);
+        base.wheel.move(timer.node, before, bucket, fires);
+    }
+    return true;
+}
+
 bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode) {
     const bool named = cpu_named != kAnyCpu;
     const unsigned cpu = named ? domain_.check_cpu(cpu_named, "cpu")
@@ -173,11 +211,15 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
     unsigned bucket = 0;
     bool placed = false;
     const auto place = [&] {
+        bool settled = false;
+        if (now == 0) bucket = base->wheel.bucket_of(expires, fires, settled);
         // The first timer of an idle wheel, a short one, one near the border of two levels: the present decides. And a
         // deferrable base may be overdue.
-        if (now == 0 && (base->kind == BaseKind::deferrable || !base->wheel.settled(expires))) now = domain_.jiffies();
-        if (now != 0) base->wheel.forward(now);
-        bucket = base->wheel.bucket_of(expires, fires);
+        if (!settled || base->kind == BaseKind::deferrable) [[unlikely]] {
+            if (now == 0) now = domain_.jiffies();
+            base->wheel.forward(now);
+            bucket = base->wheel.bucket_of(expires, fires);
+        }
         placed = true;
     };
     if (pending) {
@@ -216,19 +258,14 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
     return pending;
 }
 
-void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept {
-    timer.expires = expires;
-    set_timer_bucket(timer, bucket);
-    base.wheel.enqueue(timer.node, bucket, fires);
-    if (gate_of(timer.function) != nullptr) domain_.softirqs->count_gated(Softirq::timer, base.cpu, 1);
-    if (!domain_.trace.enabled()) [[likely]]
-        return;
+void TimerSubsystem::trace_start(Base& base, Timer& timer, Jiffies fires) noexcept {
     const TraceCaller caller;
     const auto number = [](Jiffies j) { return static_cast<unsigned long long>(j); };
     domain_.trace.emit(domain_.now(), static_cast<int>(base.cpu), caller.context, caller.name, "timer_start",
                        "timer=m%u function=f%u expires=%llu bucket_expiry=%llu now=%llu flags=0x%x",
                        domain_.trace.id_of(&timer), domain_.trace.id_of(reinterpret_cast<void*>(timer.function)),
-                       number(expires), number(fires), number(domain_.jiffies()), timer_flags(timer) & kTimerFlags);
+                       number(timer.expires), number(fires), number(domain_.jiffies()),
+                       timer_flags(timer) & kTimerFlags);
 }
 
 std::size_t TimerSubsystem::armed() const {

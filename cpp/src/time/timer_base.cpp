@@ -74,22 +74,10 @@ TimerBaseRef::~TimerBaseRef() {
     if (base_ != nullptr) table().slots[slot_].pins.fetch_sub(1u);
 }
 
-void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept {
-    if (!domain.trace.enabled()) [[likely]]
-        return;
+void trace_timer_event(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept {
     const TraceCaller caller;
     domain.trace.emit(domain.now(), static_cast<int>(cpu), caller.context, caller.name, event, "timer=m%u",
                       domain.trace.id_of(&timer));
-}
-
-void TimerSubsystem::Base::left(Timer& timer) noexcept {
-    if (gate_of(timer.function) != nullptr) domain.softirqs->count_gated(Softirq::timer, cpu, -1);
-}
-
-void TimerSubsystem::Base::detach(Timer& timer) noexcept {
-    wheel.dequeue(timer.node, timer_bucket(timer));
-    left(timer);
-    trace_timer(domain, cpu, "timer_cancel", timer);
 }
 
 }  // namespace bottomhalf

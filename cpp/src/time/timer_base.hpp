@@ -50,6 +50,23 @@ inline Timer* timer_of(WheelNode* node) noexcept { return container_of(node, &Ti
 std::uint32_t timer_table_add(std::vector<std::unique_ptr<TimerSubsystem::Base>>& bases);
 void timer_table_remove(std::uint32_t first, std::size_t n) noexcept;
 
+void trace_timer_event(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept;
+// An event whose one field is the timer. CONTEXT: any; tracing may be off.
+inline void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept {
+    if (domain.trace.enabled()) [[unlikely]]
+        trace_timer_event(domain, cpu, event, timer);
+}
+
+inline void TimerSubsystem::Base::left(Timer& timer) noexcept {
+    if (gate_of(timer.function) != nullptr) domain.softirqs->count_gated(Softirq::timer, cpu, -1);
+}
+
+inline void TimerSubsystem::Base::detach(Timer& timer) noexcept {
+    wheel.dequeue(timer.node, timer_bucket(timer));
+    left(timer);
+    trace_timer(domain, cpu, "timer_cancel", timer);
+}
+
 // A base looked up by slot, pinned against being freed.
 class TimerBaseRef {
 public:
@@ -77,7 +94,5 @@ struct TraceCaller {
         name = task->name;
     }
 };
-// An event whose one field is the timer. CONTEXT: any; tracing may be off.
-void trace_timer(Domain& domain, unsigned cpu, const char* event, const Timer& timer) noexcept;
 
 }  // namespace bottomhalf

@@ -19,6 +19,16 @@ std::uint32_t with_base(Timer& timer, Shutdown shutdown, F&& fn) {
             spin_pause();
             continue;
         }
+        // A base of the caller's own machine cannot go away under this call.
+        const Task* task = current_task();
+        const Domain* domain = task != nullptr ? task->domain.load(std::memory_order_relaxed) : nullptr;
+        Base* mine = domain != nullptr && domain->timers != nullptr ? domain->timers->base_at(slot) : nullptr;
+        if (mine != nullptr) {
+            RawGuard guard(mine->lock);
+            if (timer.base.load(std::memory_order_relaxed) != slot) continue;
+            fn(*mine);
+            return slot;
+        }
         TimerBaseRef base(slot);
         if (base) {
             RawGuard guard(base->lock);

@@ -4,60 +4,7 @@
 
 namespace bottomhalf {
 
-namespace {
-constexpr unsigned shift_of(unsigned level) noexcept { return level * TimerWheel::kShift; }
-constexpr Jiffies granule(unsigned level) noexcept { return Jiffies{1} << shift_of(level); }
-// The first delta that is too long for the level below.
-constexpr Jiffies start_of(unsigned level) noexcept { return Jiffies{TimerWheel::kBuckets - 1} << shift_of(level - 1); }
-constexpr std::uint64_t bit_of(unsigned bucket) noexcept { return std::uint64_t{1} << bucket % TimerWheel::kBuckets; }
-}  // namespace
-
-unsigned TimerWheel::level_of(Jiffies delta) const noexcept {
-    // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the
-    // level, or the one before it.
-    unsigned level = (static_cast<unsigned>(std::bit_width(delta | (kBuckets - 1))) - 4) / kShift;
-    if (level >= levels_ - 1) return levels_ - 1;
-    return delta >= start_of(level + 1) ? level + 1 : level;
-}
-
-unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
-    // In the past: the next tick.
-    if (time_before(expires, clk_)) expires = clk_;
-    const Jiffies delta = expires - clk_;
-    const unsigned level = level_of(delta);
-    const Jiffies cutoff = start_of(levels_);
-    // Beyond the last level: as late as that level can hold.
-    if (delta >= cutoff) [[unlikely]]
-        expires = clk_ + cutoff - granule(levels_ - 1);
-    const Jiffies slot = (expires >> shift_of(level)) + 1;
-    fires = slot << shift_of(level);
-    return level * kBuckets + static_cast<unsigned>(slot % kBuckets);
-}
-
-bool TimerWheel::settled(Jiffies expires) const noexcept {
-    // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
-    if (next_ == kNever || !time_after(expires, next_)) return false;
-    const Jiffies longest = expires - clk_;
-    return longest < start_of(levels_) && level_of(longest) == level_of(expires - next_);
-}
-
-void TimerWheel::enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
-    WheelNode*& head = buckets_[bucket];
-    node.next = head;
-    node.set_link(&head);
-    if (head != nullptr) head->set_link(&node.next);
-    head = &node;
-    pending_[bucket / kBuckets] |= bit_of(bucket);
-    ++size_;
-    if (fires < next_) next_ = fires;
-}
-
-void TimerWheel::dequeue(WheelNode& node, unsigned bucket) noexcept {
-    *node.link = node.next;
-    if (node.next != nullptr) node.next->set_link(node.link);
-    node.set_link(nullptr);
-    --size_;
-    if (buckets_[bucket] != nullptr) return;
+void TimerWheel::emptied(unsigned bucket) noexcept {
     const unsigned level = bucket / kBuckets;
     if ((pending_[level] & bit_of(bucket)) == 0) return;
     pending_[level] &= ~bit_of(bucket);
@@ -77,11 +24,6 @@ Jiffies TimerWheel::compute_next() const noexcept {
         if (fires < next) next = fires;
     }
     return next;
-}
-
-void TimerWheel::forward(Jiffies now) noexcept {
-    const Jiffies limit = next_ < now ? next_ : now;
-    if (limit > clk_) clk_ = limit;
 }
 
 unsigned TimerWheel::collect(Jiffies now, std::array<WheelNode*, kLevels>& lists) noexcept {

@@ -69,7 +69,9 @@ public:
     // Linux: mod_timer. Arms the timer for a jiffy, from whatever state. True when it was pending, also when nothing
     // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument
     // when the timer is pending or running on another machine. CONTEXT: any.
-    bool mod(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::mod); }
+    bool mod(Timer& timer, Jiffies expires) {
+        return rearm_here(timer, expires) || arm(timer, expires, kAnyCpu, Mode::mod);
+    }
     // Linux: mod_timer_pending. Only re-arms a pending timer; false when it was idle, and still is.
     bool mod_pending(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::pending_only); }
     // Linux: timer_reduce. Arms an idle timer; moves a pending one only to an earlier expiry. True when it was pending.
@@ -89,15 +91,21 @@ public:
     std::size_t cancel_all(const std::function<void(Timer*)>& visit);
 
     struct Base;
+    // The base with this slot if it is one of this machine, else null.
+    Base* base_at(std::uint32_t slot) const noexcept {
+        return slot - first_slot_ < bases_.size() ? bases_[slot - first_slot_].get() : nullptr;
+    }
 
 private:
     enum class Mode : std::uint8_t { mod, pending_only, reduce };
     static constexpr int kAnyCpu = -1;
     bool arm(Timer& timer, Jiffies expires, int cpu, Mode mode);
+    bool rearm_here(Timer& timer, Jiffies expires) noexcept;
     Base& base_for(const Timer& timer, unsigned cpu, bool named) noexcept;
     Base& lock_base(Timer& timer, Base& target);
     void leave_foreign(Timer& timer, std::uint32_t slot) const;
     void enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept;
+    void trace_start(Base& base, Timer& timer, Jiffies fires) noexcept;
     void run(unsigned cpu, Task& self, GatePass& pass);
     void run_base(Base& base, Task& self, GatePass& pass);
     void expire(Base& base, Task& self);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,16 +47,20 @@ public:
     // How many nodes are pending, those of collected lists included.
     std::size_t size() const noexcept { return size_; }
 
-    // The bucket a timer with this expiry goes to now, and when that bucket fires.
-    unsigned bucket_of(Jiffies expires, Jiffies& fires) const noexcept;
+    // The bucket a timer with this expiry goes to now, and when that bucket fires. Settled: forward() to whatever
+    // instant before the next expiry would not change the bucket, so that the caller can do without reading the clock.
+    unsigned bucket_of(Jiffies expires, Jiffies& fires, bool& settled) const noexcept;
+    unsigned bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
+        bool settled = false;
+        return bucket_of(expires, fires, settled);
+    }
     void enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
     // Also for a node of a collected list.
     void dequeue(WheelNode& node, unsigned bucket) noexcept;
+    // Both at once.
+    void move(WheelNode& node, unsigned from, unsigned to, Jiffies fires) noexcept;
     // Nothing was missed up to now: the clock may jump there, so that new timers get the finest level they can.
     void forward(Jiffies now) noexcept;
-    // True: forward() to whatever instant before the next expiry would not change the bucket of this expiry, so that
-    // the caller can do without reading the clock.
-    bool settled(Jiffies expires) const noexcept;
     // Takes the lists of the next pending tick, if it is not after now, into the caller's array: highest level first,
     // last armed first in each. Their nodes stay pending; each leaves by dequeue() or, the first of a list, by pop().
     // The array stays where it is until then. Returns how many lists; clk() is one past that tick then.
@@ -63,7 +68,22 @@ public:
     WheelNode* pop(WheelNode*& list) noexcept;
 
 private:
+    static constexpr unsigned shift_of(unsigned level) noexcept { return level * kShift; }
+    static constexpr Jiffies granule(unsigned level) noexcept { return Jiffies{1} << shift_of(level); }
+    // The first delta of each level: too long for the one below. One level more than any wheel has, and then what a
+    // width of 64 bits can name.
+    static constexpr auto kStart = [] {
+        std::array<Jiffies, 64 / kShift + 2> start{};
+        for (unsigned level = 1; level < start.size(); ++level)
+            start[level] = level <= kLevels ? Jiffies{kBuckets - 1} << (level - 1) * kShift : ~Jiffies{0};
+        return start;
+    }();
+    static constexpr std::uint64_t bit_of(unsigned bucket) noexcept { return std::uint64_t{1} << bucket % kBuckets; }
     unsigned level_of(Jiffies delta) const noexcept;
+    void hang(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
+    void unhang(WheelNode& node, unsigned bucket) noexcept;
+    // The last node of a bucket left it.
+    void emptied(unsigned bucket) noexcept;
     Jiffies compute_next() const noexcept;
     const unsigned levels_;
     Jiffies clk_;
@@ -72,5 +92,72 @@ private:
     std::array<std::uint64_t, kLevels> pending_{};
     std::array<WheelNode*, kLevels * kBuckets> buckets_{};
 };
+
+// ---- inline: re-arming among many waits for memory, and the fewer instructions lie between two far timers, the more
+// of
+// ---- them the processor fetches at once.
+
+inline unsigned TimerWheel::level_of(Jiffies delta) const noexcept {
+    // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the
+    // level, or the one before it. No branch: delays are random to the processor.
+    const unsigned level = (static_cast<unsigned>(std::bit_width(delta | (kBuckets - 1))) - 4) / kShift;
+    const unsigned next = level + static_cast<unsigned>(delta >= kStart[level + 1]);
+    return next < levels_ ? next : levels_ - 1;
+}
+
+inline unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires, bool& settled) const noexcept {
+    // In the past: the next tick.
+    if (time_before(expires, clk_)) [[unlikely]]
+        expires = clk_;
+    const Jiffies delta = expires - clk_;
+    const unsigned level = level_of(delta);
+    const Jiffies cutoff = kStart[levels_];
+    // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
+    settled = expires > next_ && delta < cutoff && expires - next_ >= kStart[level];
+    // Beyond the last level: as late as that level can hold.
+    if (delta >= cutoff) [[unlikely]]
+        expires = clk_ + cutoff - granule(levels_ - 1);
+    const Jiffies slot = (expires >> shift_of(level)) + 1;
+    fires = slot << shift_of(level);
+    return level * kBuckets + static_cast<unsigned>(slot % kBuckets);
+}
+
+inline void TimerWheel::hang(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
+    WheelNode*& head = buckets_[bucket];
+    node.next = head;
+    node.set_link(&head);
+    if (head != nullptr) head->set_link(&node.next);
+    head = &node;
+    pending_[bucket / kBuckets] |= bit_of(bucket);
+    if (fires < next_) next_ = fires;
+}
+
+inline void TimerWheel::unhang(WheelNode& node, unsigned bucket) noexcept {
+    *node.link = node.next;
+    if (node.next != nullptr) node.next->set_link(node.link);
+    if (buckets_[bucket] == nullptr) [[unlikely]]
+        emptied(bucket);
+}
+
+inline void TimerWheel::enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
+    hang(node, bucket, fires);
+    ++size_;
+}
+
+inline void TimerWheel::dequeue(WheelNode& node, unsigned bucket) noexcept {
+    --size_;
+    unhang(node, bucket);
+    node.set_link(nullptr);
+}
+
+inline void TimerWheel::move(WheelNode& node, unsigned from, unsigned to, Jiffies fires) noexcept {
+    unhang(node, from);
+    hang(node, to, fires);
+}
+
+inline void TimerWheel::forward(Jiffies now) noexcept {
+    const Jiffies limit = next_ < now ? next_ : now;
+    if (limit > clk_) clk_ = limit;
+}
 
 }  // namespace bottomhalf
