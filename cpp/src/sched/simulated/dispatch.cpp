@@ -19,6 +19,7 @@ bool is_holding(const Strand& s) noexcept {
 
 Strand& SimulatedSubstrate::choose_next() {
     Strand* next = failure_ != nullptr ? &fail(std::exchange(failure_, nullptr)) : &choose();
+    gave_way_ = nullptr;
     if (next->fiber != nullptr) return *next;
     try {
         next->fiber = &Fiber::acquire(strand_main, next);
@@ -50,7 +51,7 @@ Strand& SimulatedSubstrate::choose() {
         }
         if (Strand* strand = next_dispatched()) return *strand;
         if (init_runs_ != Run::no) {
-            if (init_runs_ == Run::until_idle && events_.empty()) return seize_for_init();
+            if (enough_for_init()) return seize_for_init();
             if (events_.next() > run_limit_) {
                 now_ = std::max(now_, run_limit_);
                 init_->wait.timed_out = true;
@@ -59,6 +60,28 @@ Strand& SimulatedSubstrate::choose() {
         }
         if (events_.empty()) return fail(deadlock());
         now_ = events_.next();
+    }
+}
+
+// Nothing can execute at this instant any more: may time go on, as far as the run that init asked for goes?
+bool SimulatedSubstrate::enough_for_init() {
+    switch (init_runs_) {
+        case Run::until_idle:
+            return events_.empty() || (background_ && events_.all_of(Turn::clock_event) && background_());
+        case Run::until_quiet:
+            return events_.empty() || events_.next() - now_ > run_quiet_;
+        case Run::one_instant:
+            if (events_.empty()) {
+                init_->wait.timed_out = true;
+                return true;
+            }
+            // The first jump is the one asked for.
+            init_runs_ = Run::until_instant;
+            run_limit_ = events_.next();
+            init_jumped_ = true;
+            return false;
+        default:
+            return false;
     }
 }
 
@@ -83,7 +106,7 @@ void SimulatedSubstrate::handle_event() {
         Strand* waiting = best_waiting(event.cpu);
         if (cpu.holder != nullptr && cpu.holder->state == Strand::State::burning && waiting != nullptr &&
             waiting->task->nice <= cpu.holder->task->nice &&
-            may_preempt(Schedule::Preemption::tick, *cpu.holder, waiting))
+            may_preempt(Schedule::Preemption::tick, *cpu.holder, *waiting))
             displace(*cpu.holder, true);
         return;
     }
@@ -120,18 +143,25 @@ Strand& SimulatedSubstrate::swapper(unsigned cpu) {
 
 Strand* SimulatedSubstrate::next_dispatched() {
     Strand* first = nullptr;
-    std::vector<Strand*> all;
+    candidates_.clear();
+    const bool asks = !schedule_->takes_first();
     for (VirtualCpu& cpu : cpus_) {
         Strand* holder = cpu.holder;
         if (holder == nullptr || holder->state != Strand::State::dispatched) continue;
         if (first == nullptr || holder->since < first->since) first = holder;
-        if (!schedule_->takes_first()) all.push_back(holder);
+        if (asks) candidates_.push_back(holder);
     }
-    if (all.size() < 2) return first;
-    std::sort(all.begin(), all.end(), [](Strand* a, Strand* b) { return a->since < b->since; });
-    std::vector<Task*> tasks;
-    for (Strand* strand : all) tasks.push_back(strand->task);
-    return all.at(schedule_->pick(Schedule::Choice::next_cpu, {now_, 0}, tasks));
+    return candidates_.size() < 2 ? first : &ask(Schedule::Choice::next_cpu, 0);
+}
+
+// Which of the candidates_? Who has just given way is none, while there are others.
+Strand& SimulatedSubstrate::ask(Schedule::Choice choice, unsigned cpu) {
+    if (candidates_.size() > 1) std::erase(candidates_, gave_way_);
+    if (candidates_.size() == 1) return *candidates_.front();
+    std::sort(candidates_.begin(), candidates_.end(), [](Strand* a, Strand* b) { return a->since < b->since; });
+    candidate_tasks_.clear();
+    for (Strand* strand : candidates_) candidate_tasks_.push_back(strand->task);
+    return *candidates_.at(schedule_->pick(choice, {now_, cpu}, candidate_tasks_));
 }
 
 RunQueue& SimulatedSubstrate::queue_of(const Strand& strand) noexcept {
@@ -177,14 +207,11 @@ unsigned SimulatedSubstrate::idle_cpu(unsigned wanted) const noexcept {
 Strand& SimulatedSubstrate::pick_waiting(unsigned cpu, bool bound, bool unbound) {
     Strand* chosen = !bound ? unbound_.front() : !unbound ? cpus_[cpu].queue.front() : best_waiting(cpu);
     if (!schedule_->takes_first()) {
-        std::vector<Strand*> all;
+        candidates_.clear();
         for (RunQueue* queue : {bound ? &cpus_[cpu].queue : nullptr, unbound ? &unbound_ : nullptr})
             if (queue != nullptr && !queue->empty() && queue->front()->task->nice == chosen->task->nice)
-                for (Strand* strand : queue->best_level()) all.push_back(strand);
-        std::sort(all.begin(), all.end(), [](Strand* a, Strand* b) { return a->since < b->since; });
-        std::vector<Task*> tasks;
-        for (Strand* strand : all) tasks.push_back(strand->task);
-        if (all.size() > 1) chosen = all.at(schedule_->pick(Schedule::Choice::next_task, {now_, cpu}, tasks));
+                for (Strand* strand : queue->best_level()) candidates_.push_back(strand);
+        chosen = &ask(Schedule::Choice::next_task, cpu);
     }
     queue_of(*chosen).remove(*chosen);
     --ready_;
@@ -216,7 +243,9 @@ void SimulatedSubstrate::place() {
         Strand* waiting = best_waiting(c);
         if (holder == nullptr || waiting == nullptr || !is_holding(*holder)) continue;
         if (waiting->task->nice < holder->task->nice) {
-            if (!may_preempt(Schedule::Preemption::wakeup, *holder, waiting)) continue;
+            const auto why =
+                holder->state == Strand::State::burning ? Schedule::Preemption::wakeup : Schedule::Preemption::point;
+            if (!may_preempt(why, *holder, *waiting)) continue;
             displace(*holder, false);
             give_cpu(pick_waiting(c, true, true), c);
         } else if (waiting->task->nice == holder->task->nice && holder->state == Strand::State::burning &&
@@ -226,9 +255,35 @@ void SimulatedSubstrate::place() {
     }
 }
 
-bool SimulatedSubstrate::may_preempt(Schedule::Preemption why, Strand& holder, Strand* waiting) {
-    if (!preemptible(holder) || (waiting == nullptr && schedule_->takes_first())) return false;
-    return schedule_->preempt(why, {now_, holder.cpu}, *holder.task, waiting != nullptr ? waiting->task : nullptr);
+bool SimulatedSubstrate::may_preempt(Schedule::Preemption why, Strand& holder, Strand& waiting) {
+    if (!preemptible(holder)) return false;
+    const Task &running = *holder.task, &other = *waiting.task;
+    if (other.nice < running.nice && &holder != init_) return true;
+    return schedule_->preempt(why, {now_, holder.cpu}, running, &other);
+}
+
+// At a preemption point: does the executing strand leave its CPU to somebody who waits for it?
+bool SimulatedSubstrate::gives_way(Strand& me) {
+    Strand* waiting = best_waiting(me.cpu);
+    if (waiting == nullptr || waiting->task->nice > me.task->nice) return false;
+    if (voluntary_ && waiting->task->nice == me.task->nice) return false;
+    return may_preempt(Schedule::Preemption::point, me, *waiting);
+}
+
+// At a preemption point: does it keep its CPU, and the strands of other CPUs go first? Asked only if there are any.
+bool SimulatedSubstrate::lets_others_go(Strand& me) {
+    if (schedule_->takes_first()) return false;
+    candidate_tasks_.clear();
+    for (unsigned c = 0; c < cpus_.size(); ++c) {
+        if (c == me.cpu) continue;
+        Strand* other = cpus_[c].holder;
+        if (other == nullptr)
+            other = best_waiting(c);
+        else if (other->state != Strand::State::dispatched)
+            continue;
+        if (other != nullptr) candidate_tasks_.push_back(other->task);
+    }
+    return !candidate_tasks_.empty() && schedule_->let_others_go({now_, me.cpu}, *me.task, candidate_tasks_);
 }
 
 void SimulatedSubstrate::give_cpu(Strand& strand, unsigned cpu) {

@@ -9,6 +9,10 @@
 namespace bottomhalf {
 
 namespace {
+// Offers of the CPU in a row, and nothing else, from which on a task counts as polling. Arbitrary: an item or two offer
+// their CPU without meaning it.
+constexpr std::uint64_t kPatience = 16;
+
 // An address that no other living thread has.
 const void* this_thread() noexcept {
     thread_local char mark = 0;
@@ -37,6 +41,8 @@ SimulatedSubstrate::~SimulatedSubstrate() {
     for (VirtualCpu& cpu : cpus_)
         if (cpu.swapper != nullptr) delete cpu.swapper->task;
 }
+
+bool SimulatedSubstrate::is_own_thread() const noexcept { return thread_ == this_thread(); }
 
 void SimulatedSubstrate::check_thread(const char* call) const {
     if (thread_ == this_thread()) [[likely]]
@@ -233,6 +239,7 @@ void SimulatedSubstrate::relax(Task& self) {
     Strand& me = enter(self);
     if (reaper_ != nullptr) throw MachineExit{};
     if (auto livelock = count_spin(me)) std::rethrow_exception(livelock);
+    schedule_->polls(self);
     pause(me);
 }
 
@@ -242,6 +249,7 @@ void SimulatedSubstrate::yield(Task& self) {
     if (reaper_ != nullptr) throw MachineExit{};
     // Offers are made by loops of the engine, which an exception must not tear: init has it.
     if (auto livelock = count_spin(me)) report(livelock);
+    if (spins_ > kPatience) schedule_->polls(self);
     const Strand* waiting = best_waiting(me.cpu);
     if (preemptible(me) && waiting != nullptr && waiting->task->nice <= self.nice) {
         leave_cpu(me);
@@ -249,6 +257,7 @@ void SimulatedSubstrate::yield(Task& self) {
     } else {
         make_dispatched(me);
     }
+    gave_way_ = &me;
     reschedule(me);
 }
 
@@ -272,14 +281,13 @@ void SimulatedSubstrate::preemption_point(Task& self) {
     TsanIgnore ignore;
     Strand& me = enter(self);
     if (reaper_ != nullptr) return;
-    const bool due = interrupts_ != 0 || events_.next() <= now_;
-    Strand* waiting = best_waiting(me.cpu);
-    if (preemptible(me) && may_preempt(Schedule::Preemption::point, me, waiting)) {
-        if (waiting != nullptr)
-            displace(me, false);
-        else
-            make_dispatched(me);
-    } else if (due) {
+    if (gives_way(me)) {
+        gave_way_ = &me;
+        displace(me, false);
+    } else if (lets_others_go(me)) {
+        gave_way_ = &me;
+        make_dispatched(me);
+    } else if (interrupts_ != 0 || events_.next() <= now_) {
         // Goes on first when the interrupts are served.
         me.since = {};
         me.state = Strand::State::dispatched;
@@ -339,8 +347,20 @@ void SimulatedSubstrate::run_until(Nanoseconds when) {
     if (when >= now_) run(Run::until_instant, when, "run_until");
 }
 
-bool SimulatedSubstrate::run_until_idle(Nanoseconds limit) {
+bool SimulatedSubstrate::run_until_idle(Nanoseconds limit, std::function<bool()> background) {
+    background_ = std::move(background);
     return run(Run::until_idle, std::max(limit, now_), "run_until_idle");
+}
+
+void SimulatedSubstrate::run_until_quiet(Nanoseconds horizon) {
+    run_quiet_ = horizon;
+    run(Run::until_quiet, kForever, "run_until_quiet");
+}
+
+bool SimulatedSubstrate::run_one_instant() {
+    init_jumped_ = false;
+    run(Run::one_instant, kForever, "run_one_instant");
+    return init_jumped_;
 }
 
 }  // namespace bottomhalf

@@ -3,6 +3,7 @@
 // Thread safety: the machine's own thread alone.
 #pragma once
 
+#include <algorithm>
 #include <map>
 
 #include "bottomhalf/sched/simulated/strand.hpp"
@@ -32,6 +33,9 @@ public:
     }
     std::size_t size() const noexcept { return events_.size(); }
     bool empty() const noexcept { return events_.empty(); }
+    bool all_of(Turn turn) const noexcept {
+        return std::all_of(events_.begin(), events_.end(), [&](auto& event) { return event.first.turn == turn; });
+    }
     Nanoseconds next() const noexcept { return events_.empty() ? kForever : events_.begin()->first.when; }
     std::pair<SimKey, SimEvent> pop() {
         auto first = *events_.begin();

@@ -12,6 +12,7 @@
 // ended; a strand is in exactly one of: a run queue (ready), a CPU (holding), neither (blocked, ended).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -57,7 +58,17 @@ public:
     // instant has happened; until nothing is left that runs, burns or waits for an instant (then true; false: the limit
     // came first).
     void run_until(Nanoseconds when);
-    bool run_until_idle(Nanoseconds limit = kForever);
+    // background: is what the clock will still do nobody's business? Then that counts as nothing left.
+    bool run_until_idle(Nanoseconds limit = kForever, std::function<bool()> background = {});
+    // Until nothing happens by itself within the horizon.
+    void run_until_quiet(Nanoseconds horizon);
+    // All that happens at this instant, and then all of the next one at which something happens; false: there is none.
+    bool run_one_instant();
+
+    // What the machine stops for: thrown in init at the next decision.
+    void raise_in_init(std::exception_ptr failure) { report(std::move(failure)); }
+    // Does the calling thread own the machine?
+    bool is_own_thread() const noexcept;
 
     // Told when another task's stack is entered: before on the old one, after on the new one. A task that ended is
     // left and not entered again. CONTEXT: must not call the machine.
@@ -69,7 +80,7 @@ public:
     void set_switch_hook(const SwitchHook& hook) noexcept { hook_ = hook; }
     // Before anything is decided.
     void set_schedule(std::unique_ptr<Schedule> schedule) noexcept { schedule_ = std::move(schedule); }
-    // Equal levels do not preempt each other at ticks (Linux: PREEMPT_VOLUNTARY).
+    // Equal levels preempt each other neither at ticks nor at preemption points (Linux: PREEMPT_VOLUNTARY).
     void set_voluntary(bool on) noexcept { voluntary_ = on; }
     // More decisions than this: BudgetExceeded in init, once; from then on they are not limited.
     void set_max_steps(std::uint64_t steps) noexcept { max_steps_ = steps; }
@@ -87,7 +98,7 @@ public:
     const Counters& counters() const noexcept { return counters_; }
 
 private:
-    enum class Run : std::uint8_t { no, until_instant, until_idle };
+    enum class Run : std::uint8_t { no, until_instant, until_idle, until_quiet, one_instant };
     struct Interrupt {
         void (*fn)(Domain&, unsigned cpu, void*);  // null: the clock event
         void* arg;
@@ -126,6 +137,7 @@ private:
     // dispatch.cpp: who goes on
     Strand& choose_next();
     Strand& choose();
+    bool enough_for_init();
     void handle_event();
     Strand* interrupted_strand();
     Strand* next_dispatched();
@@ -134,8 +146,11 @@ private:
     bool idle(unsigned cpu) const noexcept;
     unsigned idle_cpu(unsigned wanted) const noexcept;
     Strand& pick_waiting(unsigned cpu, bool bound, bool unbound);
+    Strand& ask(Schedule::Choice choice, unsigned cpu);
     Strand* best_waiting(unsigned cpu) const noexcept;
-    bool may_preempt(Schedule::Preemption why, Strand& holder, Strand* waiting);
+    bool may_preempt(Schedule::Preemption why, Strand& holder, Strand& waiting);
+    bool gives_way(Strand& me);
+    bool lets_others_go(Strand& me);
     void give_cpu(Strand& strand, unsigned cpu);
     void leave_cpu(Strand& strand) noexcept;
     void displace(Strand& holder, bool to_the_end);
@@ -173,14 +188,20 @@ private:
     std::uint64_t next_id_ = 1;
     Strand* executing_ = nullptr;  // null while nobody is adopted
     Strand* previous_ = nullptr;   // executed before it
+    Strand* gave_way_ = nullptr;   // at the last point: somebody else is to go on
     Strand* init_ = nullptr;
     Strand* reaper_ = nullptr;  // whoever destroys the machine, meanwhile
     Run init_runs_ = Run::no;   // init waits for nothing but that
     Nanoseconds run_limit_ = kForever;
+    Nanoseconds run_quiet_ = 0;          // until_quiet: its horizon
+    std::function<bool()> background_;   // until_idle
+    bool init_jumped_ = false;           // one_instant: time went on
     bool clock_stopped_ = false;
     std::exception_ptr failure_;        // to be thrown in init at the next decision
     Atomic<bool> failure_seen_{false};  // what led to it happens before it is caught: for ThreadSanitizer
-    std::uint64_t progress_ = 0;        // counts what is not polling
+    std::vector<Strand*> candidates_;   // of the decision that is being made
+    std::vector<Task*> candidate_tasks_;
+    std::uint64_t progress_ = 0;  // counts what is not polling
     std::uint64_t progress_seen_ = 0;
     std::uint64_t spins_ = 0;  // since progress_seen_
 };
