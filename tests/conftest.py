@@ -86,7 +86,7 @@ def boot(request, no_thread_leaks):
     machines = []
 
     def boot(**options):
-        machines.append(bh.Machine(**options))
+        machines.append(bh.Machine(**{"simulated": bool(os.environ.get("SIM")), **options}))
         return machines[-1]
 
     yield boot
@@ -97,7 +97,7 @@ def boot(request, no_thread_leaks):
 @pytest.fixture
 def m(request, no_thread_leaks):
     """A host machine with two CPUs, current in the test."""
-    with bh.Machine(cpus=2, name="test") as machine:
+    with bh.Machine(cpus=2, name="test", simulated=bool(os.environ.get("SIM"))) as machine:
         yield machine
         _end(request, machine)
 

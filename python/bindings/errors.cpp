@@ -1,5 +1,6 @@
 // C++ exceptions as Python ones.
 #include "python.hpp"
+#include "simulated.hpp"
 
 namespace bh_python {
 
@@ -122,6 +123,12 @@ PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept {
     if (PyErr_GivenExceptionMatches(value, g.exit)) {
         Py_XDECREF(type);
         Py_XDECREF(traceback);
+        return value;
+    }
+    const bool ends_program = PyErr_GivenExceptionMatches(value, PyExc_KeyboardInterrupt) != 0 ||
+                              PyErr_GivenExceptionMatches(value, PyExc_SystemExit) != 0;
+    if (domain != nullptr && ends_program && domain->substrate->simulated()) {
+        stop_simulated(*domain, type, Py_NewRef(value), traceback);
         return value;
     }
     if (domain != nullptr) {

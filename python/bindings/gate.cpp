@@ -4,6 +4,8 @@
 
 #include "interrupt.hpp"
 #include "python.hpp"
+#include "simulated.hpp"
+#include "thread_state.hpp"
 #include "work.hpp"
 
 namespace bh_python {
@@ -26,7 +28,7 @@ std::vector<std::pair<const Task*, PyObject*>> g_deferred;
 class GilGate : public Gate {
 public:
     void enter(Task& self) override {
-        if (self.adopted) {
+        if (self.adopted && !is_fiber(self)) {
             // A Python thread that let the GIL go for the call it is in has a thread state already.
             adopted_states().push_back(PyGILState_Ensure());
             return;
@@ -38,11 +40,11 @@ public:
             g_nested.push_back(&self);
             return;
         }
-        PyEval_RestoreThread(static_cast<PyThreadState*>(self.gate_state));
+        attach(self);
     }
 
     void leave(Task& self) override {
-        if (self.adopted) {
+        if (self.adopted && !is_fiber(self)) {
             const PyGILState_STATE state = adopted_states().back();
             adopted_states().pop_back();
             PyGILState_Release(state);
@@ -76,18 +78,17 @@ public:
         drop_object(object);
     }
 
-protected:
     // The GIL for a call from anywhere: a task of the machine has a thread state of its own, others have Python's.
     class Hold {
     public:
         explicit Hold(GilGate& gate) : gate_(gate), task_(current_task()) {
-            if (task_ != nullptr && !task_->adopted)
+            if (has_own_state())
                 gate_.GilGate::enter(*task_);
             else
                 state_ = PyGILState_Ensure();
         }
         ~Hold() {
-            if (task_ != nullptr && !task_->adopted)
+            if (has_own_state())
                 gate_.GilGate::leave(*task_);
             else
                 PyGILState_Release(state_);
@@ -96,6 +97,7 @@ protected:
         Hold& operator=(const Hold&) = delete;
 
     private:
+        bool has_own_state() const noexcept { return task_ != nullptr && (!task_->adopted || is_fiber(*task_)); }
         GilGate& gate_;
         Task* task_;
         PyGILState_STATE state_ = PyGILState_UNLOCKED;
@@ -107,7 +109,7 @@ private:
         return states;
     }
     static void cleanup(Task& self) {
-        PyEval_RestoreThread(static_cast<PyThreadState*>(self.gate_state));
+        attach(self);
         PyThreadState_Clear(static_cast<PyThreadState*>(self.gate_state));
         PyThreadState_DeleteCurrent();
         self.gate_state = nullptr;
@@ -171,7 +173,7 @@ PlainGate g_plain_gate;
 class SignalChecker final : public Interrupter {
 public:
     bool pending() override {
-        py::gil_scoped_acquire acquire;
+        GilGate::Hold hold(g_gate);
         // A handler that raises (KeyboardInterrupt) leaves its error set; the wait carries it out as Interrupted.
         if (PyErr_CheckSignals() == 0) return false;
         PyErr_Fetch(&type, &value, &traceback);
@@ -208,12 +210,13 @@ void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size
 }
 
 SignalScope::SignalScope(Domain& domain) : task_(nullptr), before_(nullptr) {
-    if (PyThread_get_thread_ident() != g_main_thread) return;
+    const bool main_thread = PyThread_get_thread_ident() == g_main_thread;
+    if (!main_thread && !domain.substrate->simulated()) return;
     Task* task = &domain.self();
     if (!task->adopted) return;
     task_ = task;
     before_ = task->interrupter;
-    task->interrupter = &g_signals;
+    if (main_thread) task->interrupter = &g_signals;
 }
 
 SignalScope::~SignalScope() {
@@ -223,6 +226,14 @@ SignalScope::~SignalScope() {
     // Handed back to Python: translate() finds it set.
     PyErr_Restore(g_signals.type, g_signals.value, g_signals.traceback);
     g_signals.type = g_signals.value = g_signals.traceback = nullptr;
+}
+
+void stop_simulated(Domain& domain, PyObject* type, PyObject* value, PyObject* traceback) {
+    Py_XDECREF(std::exchange(g_signals.type, type));
+    Py_XDECREF(std::exchange(g_signals.value, value));
+    Py_XDECREF(std::exchange(g_signals.traceback, traceback));
+    static_cast<SimulatedSubstrate&>(*domain.substrate)
+        .raise_in_init(std::make_exception_ptr(Interrupted("stopped by a handler")));
 }
 
 void register_gate(py::module_& m) {

@@ -3,6 +3,8 @@
 
 #include "context.hpp"
 #include "interrupt.hpp"
+#include "simulated.hpp"
+#include "thread_state.hpp"
 #include "trace.hpp"
 #include "work.hpp"
 
@@ -17,6 +19,11 @@ struct MachineHandle {
     ~MachineHandle() {
         machine->domain().host_data.store(nullptr);
         const Domain* domain = &machine->domain();
+        if (domain->substrate->simulated() && !machine->simulated("~").is_own_thread()) {
+            // Its fibers can be left on their own thread only: they stay as they are.
+            new std::shared_ptr<Machine>(std::move(machine));
+            return;
+        }
         {
             py::gil_scoped_release release;
             // Workqueue objects may outlive this one and keep the halted machine.
@@ -46,7 +53,11 @@ std::shared_ptr<Workqueue> keeping_machine(MachineHandle& h, std::shared_ptr<Wor
     return {both, both->wq.get()};
 }
 
+}  // namespace
+
 Machine& machine_of(PyObject* object) { return *py::handle(object).cast<MachineHandle&>().machine; }
+
+namespace {
 
 bool alive(PyObject* object) {
     Machine& m = machine_of(object);
@@ -101,17 +112,26 @@ Machine& current_machine() {
 
 void register_machine(py::module_& m) {
     py::class_<MachineHandle> c(m, "MachineBase");
-    c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace) {
+    c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace, bool voluntary,
+                      const std::shared_ptr<ScheduleMaker>& schedule) {
               MachineOptions options;
               options.cpus = cpus;
               options.hz = hz;
               options.simulated = simulated;
               options.name = name;
               options.trace = trace;
-              py::gil_scoped_release release;
-              return std::make_unique<MachineHandle>(options);
+              options.voluntary = voluntary;
+              if (schedule != nullptr) options.schedule = [schedule] { return schedule->make(); };
+              std::unique_ptr<MachineHandle> handle;
+              {
+                  py::gil_scoped_release release;
+                  handle = std::make_unique<MachineHandle>(options);
+              }
+              if (simulated) switch_thread_states(*handle->machine);
+              return handle;
           }),
-          py::arg("cpus"), py::arg("hz"), py::arg("simulated"), py::arg("name"), py::arg("trace"))
+          py::arg("cpus"), py::arg("hz"), py::arg("simulated"), py::arg("name"), py::arg("trace"), py::arg("voluntary"),
+          py::arg("schedule"))
         .def("_bind", [](py::object self) { self.cast<MachineHandle&>().domain().host_data.store(self.ptr()); })
         .def("_halt",
              [](py::object self, const std::string& pending, py::object timeout) {

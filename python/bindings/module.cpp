@@ -1,6 +1,7 @@
 // bottomhalf._core: one registration function a file, nothing else. Users import bottomhalf.
 #include "context.hpp"
 #include "python.hpp"
+#include "simulated.hpp"
 
 #include "bottomhalf/version.hpp"
 
@@ -20,5 +21,6 @@ PYBIND11_MODULE(_core, m) {
     register_context(m);
     register_task(m);
     register_trace(m);
+    register_simulated(m);
     register_machine(m);
 }

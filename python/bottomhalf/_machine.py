@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ParamSpec, SupportsIndex, TypeVar, overload
 
-from . import _core
+from . import _core, schedules
 from ._constants import WQ, Softirq
 from ._future import Future
 
@@ -23,8 +23,11 @@ __all__ = ["Machine", "Trace", "WorkqueueAttrs", "default_machine", "submit"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_FOREVER = (1 << 63) - 1
+
 _live: weakref.WeakSet[Machine] = weakref.WeakSet()
 _names = itertools.count()
+_sim_names = itertools.count()
 
 
 def _flags(value: Any, what: str = "flags") -> int:
@@ -141,17 +144,17 @@ class Machine(_core.MachineBase):
             raise ValueError(f"at_exit={at_exit!r}: allowed are 'drain' and 'cancel'")
         if preempt not in ("full", "voluntary"):
             raise ValueError(f"preempt={preempt!r}: allowed are 'full' and 'voluntary'")
-        if simulated or schedule is not None:
-            raise _core.Unsupported(
-                "simulated machines cannot be driven from Python yet; they can from C++ (MachineOptions::simulated)"
-            )
+        if schedule is not None and not simulated:
+            raise ValueError("schedule= needs simulated=True: real threads are scheduled by the system")
+        maker = schedules._maker(schedule)
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []
         #: For device models: seeded by ``seed``, used by nothing in the engine.
         self.random = random.Random(seed)
         self._keeps: dict[Any, Any] = {}
-        super().__init__(cpus or 0, hz, simulated, name or f"host{next(_names)}", trace)
+        default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
+        super().__init__(cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", maker)
         self._booted = True
         self._bind()
         self._boot_pid = os.getpid()
@@ -223,30 +226,58 @@ class Machine(_core.MachineBase):
     def run(self, until: float | Callable[[], Any] | None = None, *, max_steps: int | None = None) -> None:
         """Wait until an instant of ``m.now``, until a predicate holds, or until the machine is idle.
 
-        until: seconds of m.now, a function, or None. max_steps counts only on simulated machines. Task context.
+        until: seconds of m.now, a function, or None: until nothing is queued, running, armed or due (simulated; on the
+        host: queued, running or armed). max_steps: decisions the simulated machine may take meanwhile; more raise
+        BudgetExceeded. Simulated: DeadlockError when nothing happens any more and the predicate does not hold.
+        Called by the booter of a simulated machine, from any thread on the host. Task context.
         """
-        del max_steps
         self._require_alive()
-        if until is None:
-            predicate: Callable[[], Any] = self._idle
-        elif callable(until):
-            predicate = until
+        if self.simulated:
+            self._run_simulated(until, max_steps)
+        elif until is None or callable(until):
+            predicate = self._idle if until is None else until
+            pause = 50e-6
+            while not predicate():
+                # Nothing on the host tells when a predicate of the caller's changes: it is asked again, ever less often.
+                self.sleep(pause)
+                pause = min(pause * 1.5, 2e-3)
         else:
             left = float(until) - self.now
             if left > 0:
                 self.sleep(left)
-            return
-        pause = 50e-6
-        while not predicate():
-            # Nothing on the host tells when a predicate of the caller's changes: it is asked again, ever less often.
-            self.sleep(pause)
-            pause = min(pause * 1.5, 2e-3)
+
+    def _run_simulated(self, until: float | Callable[[], Any] | None, max_steps: int | None) -> None:
+        if max_steps is not None:
+            if _count(max_steps, "max_steps") < 1:
+                raise ValueError(f"max_steps={max_steps} is out of range: from 1, or None for no limit")
+            _core._sim_max_steps(self, max_steps)
+        try:
+            if until is None:
+                _core._sim_run_idle(self, _FOREVER)
+            elif not callable(until):
+                _core._sim_run_until(self, round(float(until) * 1e9))
+            else:
+                if until():
+                    return
+                _core._sim_run_until(self, self.now_ns)
+                while not until():
+                    if not _core._sim_run_instant(self) and not until():
+                        raise _core.DeadlockError(
+                            f"run: the predicate does not hold, and nothing happens any more on machine '{self.name}' "
+                            f"(at {self.now} s): nothing is queued, running, armed or due"
+                        )
+        finally:
+            if max_steps is not None:
+                _core._sim_max_steps(self, 0)
 
     def settle(self, horizon: float = 1.0) -> None:
         """Wait until nothing is queued or running that could still change by itself within ``horizon`` seconds."""
         self._require_alive()
         if not horizon > 0:
             raise ValueError(f"horizon={horizon} is out of range: seconds above 0")
+        if self.simulated:
+            _core._sim_run_quiet(self, round(horizon * 1e9))
+            return
         quiet = 0
         before = -1
         while quiet < 3:
@@ -258,9 +289,36 @@ class Machine(_core.MachineBase):
             quiet = quiet + 1 if now == before and blocked and not soon else 0
             before = now
 
-    def at(self, seconds: float, fn: Callable[[], object]) -> None:
-        """Simulated: fn() in hard-interrupt context at that instant of m.now. Raises Unsupported on the host."""
-        raise _core.Unsupported("m.at() needs virtual time: on a host machine fire an interrupt line instead")
+    def at(self, seconds: float, fn: Callable[[], object], *, cpu: int = 0) -> None:
+        """Simulated: fn() in hard-interrupt context on that CPU at that instant of m.now: a device.
+
+        What it queues or raises is served on the way out. Several of one instant come in the order of the calls. Any
+        context. Raises Unsupported on the host, where an interrupt line is fired instead; ValueError for an instant
+        that has passed.
+        """
+        self._require_alive()
+        if not self.simulated:
+            raise _core.Unsupported("m.at() needs virtual time: on a host machine fire an interrupt line instead")
+        when = round(float(seconds) * 1e9)
+        if not when >= self.now_ns:
+            raise ValueError(f"seconds={seconds} has passed: it is {self.now} s on machine '{self.name}'")
+        if not 0 <= _count(cpu, "cpu") < self.cpus:
+            raise ValueError(f"cpu={cpu} is out of range: allowed are 0 to {self.cpus - 1}")
+        if not callable(fn):
+            raise TypeError(f"fn must be callable, not {type(fn).__name__}")
+        from . import _callables
+
+        _callables.check(fn, 0, "fn")
+        key = object()
+
+        def device() -> None:
+            # The engine holds no reference.
+            keep = self._keeps.pop(key)
+            fn()
+            del keep
+
+        self._keeps[key] = device
+        _core._sim_at(self, when, cpu, device)
 
     # --- workqueues ---
 

@@ -1,6 +1,6 @@
 #include "bottomhalf/machine/machine.hpp"
 
-#include "bottomhalf/sched/simulated/factory.hpp"
+#include "bottomhalf/sched/simulated/substrate.hpp"
 #if BOTTOMHALF_HOST
 #include "bottomhalf/sched/host/factory.hpp"
 #endif
@@ -39,7 +39,10 @@ unsigned hz_of(const MachineOptions& o) {
 
 Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
     if (o.simulated) {
-        domain_.substrate = make_simulated_substrate(domain_);
+        auto substrate = std::make_unique<SimulatedSubstrate>(domain_);
+        if (o.schedule) substrate->set_schedule(o.schedule());
+        substrate->set_voluntary(o.voluntary);
+        domain_.substrate = std::move(substrate);
     } else {
 #if BOTTOMHALF_HOST
         domain_.substrate = make_host_substrate(domain_);
@@ -158,13 +161,46 @@ WaitResult Machine::sleep(Nanoseconds duration, const char* kind) {
     return WaitResult::ok;
 }
 
+SimulatedSubstrate& Machine::simulated(const char* call) {
+    if (!domain_.substrate->simulated())
+        throw Unsupported(std::string(call) + ": needs virtual time; machine '" + domain_.name +
+                          "' is a host machine: boot one with simulated=True");
+    return static_cast<SimulatedSubstrate&>(*domain_.substrate);
+}
+
+void Machine::at(Nanoseconds when, unsigned cpu, void (*handler)(void*), void* arg) {
+    auto external = std::make_unique<External>(External{this, handler, arg});
+    simulated("at").at(when, cpu, &external_interrupt, external.get());
+    externals_.emplace(external.get(), std::move(external));
+}
+
+void Machine::external_interrupt(Domain& domain, unsigned cpu, void* data) {
+    Machine& machine = *static_cast<External*>(data)->machine;
+    const auto external = machine.externals_.extract(static_cast<External*>(data));
+    if (machine.sources_stopped_.load()) return;
+    Task& self = domain.self();
+    int saved_cpu = 0;
+    // The substrate asks only where interrupts are not masked.
+    if (!try_hardirq_enter(self, cpu, saved_cpu)) return;
+    {
+        GatePass pass(self);
+        pass.want(gate_of(external.mapped()->handler));
+        external.mapped()->handler(external.mapped()->arg);
+    }
+    hardirq_exit(self, saved_cpu);
+}
+
 bool Machine::idle() {
-    if (timers_->armed() != 0) return false;
+    if (timers_->armed() > workqueues_->idle_timers()) return false;
     for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu)
         if (softirqs_->pending(cpu) != 0) return false;
     for (auto& wq : workqueues_->workqueues())
         if (wq->in_flight() != 0) return false;
     return true;
+}
+
+bool Machine::run_until_idle(Nanoseconds limit) {
+    return simulated("run").run_until_idle(limit, [this] { return timers_->armed() <= workqueues_->idle_timers(); });
 }
 
 }  // namespace bottomhalf

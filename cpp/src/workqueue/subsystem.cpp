@@ -66,6 +66,12 @@ void WorkqueueSubsystem::start() {
     });
 }
 
+std::size_t WorkqueueSubsystem::idle_timers() const {
+    std::size_t armed = 0;
+    for_each_pool([&](WorkerPool& pool) { armed += timer_pending(pool.idle_timer) ? 1 : 0; });
+    return armed;
+}
+
 void WorkqueueSubsystem::stop() {
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind == PoolKind::bh) {

@@ -1,6 +1,8 @@
 // Machine: the whole. It boots and halts what stands below, owns it, and does nothing else.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -8,6 +10,7 @@
 #include "bottomhalf/interrupt/tasklet.hpp"
 #include "bottomhalf/machine/user_task.hpp"
 #include "bottomhalf/sched/domain.hpp"
+#include "bottomhalf/sched/simulated/schedule.hpp"
 #include "bottomhalf/sync/mutex.hpp"
 #include "bottomhalf/time/timer.hpp"
 #include "bottomhalf/workqueue/delayed_work.hpp"
@@ -15,12 +18,17 @@
 
 namespace bottomhalf {
 
+class SimulatedSubstrate;
+
 struct MachineOptions {
     unsigned cpus = 0;  // 0: the CPUs this process may use (host), or 4 (simulated)
     unsigned hz = 1000;
     bool simulated = false;
     std::string name;  // empty: "host0", "simulated1", ...
     bool trace = false;
+    // Simulated only.
+    std::function<std::unique_ptr<Schedule>()> schedule;  // makes it; empty: Fifo
+    bool voluntary = false;  // equal nice levels do not preempt each other at ticks
 };
 
 enum class HaltPending : std::uint8_t { drain, cancel };
@@ -53,8 +61,15 @@ public:
 
     // The caller sleeps by an exact deadline of the substrate. (Linux has no like; msleep goes by the wheel.)
     WaitResult sleep(Nanoseconds duration, const char* kind = "sleep");
-    // Waits until nothing is queued, running, armed or due within the horizon.
+    // Simulated: at that instant handler(arg) runs in hard-interrupt context on the CPU: a device. What it raised is
+    // served on the way out. Throws Unsupported on the host. CONTEXT: any.
+    void at(Nanoseconds when, unsigned cpu, void (*handler)(void*), void* arg);
+    // The simulated substrate below; throws Unsupported, naming the call, on the host.
+    SimulatedSubstrate& simulated(const char* call);
+    // Is nothing queued, running or armed? The pools' own timers, which send surplus workers home, do not count.
     bool idle();
+    // Simulated: runs until nothing happens any more but that (true), or until the instant (false). CONTEXT: init.
+    bool run_until_idle(Nanoseconds limit = kForever);
 
 private:
     void stop_sources();
@@ -66,7 +81,14 @@ private:
     std::unique_ptr<TimerSubsystem> timers_;
     std::unique_ptr<WorkqueueSubsystem> workqueues_;
     UserTasks user_tasks_{domain_};
+    struct External {
+        Machine* machine;
+        void (*handler)(void*);
+        void* arg;
+    };
+    static void external_interrupt(Domain& domain, unsigned cpu, void* external);
     Atomic<bool> sources_stopped_{false};
+    std::map<External*, std::unique_ptr<External>> externals_;  // by at(), not yet due; the machine's own thread
     Mutex halt_mutex_;
 };
 

@@ -63,6 +63,8 @@ public:
     // The items that wait to be started, likewise; held-back ones not.
     std::vector<std::string> queued_items();
     std::uint64_t completed() const;
+    // How many pools have armed the timer that sends surplus workers home. CONTEXT: any; a hint.
+    std::size_t idle_timers() const;
 
     // Linux: schedule_on_each_cpu: runs func once on every CPU and waits for all. CONTEXT: task that may sleep.
     void on_each_cpu(WorkFunction func, Nanoseconds deadline = kForever);

@@ -1,0 +1,55 @@
+#include "thread_state.hpp"
+
+#include "bottomhalf/sched/simulated/substrate.hpp"
+
+#if PY_VERSION_HEX < 0x030c0000
+extern "C" void bh_bind_thread_state(PyThreadState* state);
+#else
+static void bh_bind_thread_state(PyThreadState*) {}
+#endif
+
+namespace bh_python {
+
+namespace {
+
+PyThreadState* attached() noexcept { return _PyThreadState_UncheckedGet(); }
+PyThreadState* state_of(const Task& task) noexcept { return static_cast<PyThreadState*>(task.gate_state); }
+
+void before(void*, Task& from, Task&) { from.gate_attached = attached() != nullptr; }
+
+// GIL: a task that left with it finds it again, and one that left without does not hold it: whatever the bindings do
+// around a call of the engine, it is the same as if each task were a thread.
+void after(void*, Task&, Task& to) {
+    PyThreadState* const now = attached();
+    PyThreadState* const wanted = to.gate_attached ? state_of(to) : nullptr;
+    if (now == wanted) {
+        // Nothing to do; PyGILState_*() may still have been bound to another task's.
+    } else if (now != nullptr && wanted != nullptr) {
+        PyThreadState_Swap(wanted);
+    } else if (now != nullptr) {
+        PyEval_SaveThread();
+    } else {
+        PyEval_RestoreThread(wanted);
+    }
+    if (to.gate_state != nullptr) bh_bind_thread_state(state_of(to));
+}
+
+}  // namespace
+
+bool is_fiber(const Task& task) noexcept {
+    const Domain* domain = task.domain.load(std::memory_order_relaxed);
+    return domain != nullptr && domain->substrate->simulated();
+}
+
+void attach(Task& self) {
+    PyEval_RestoreThread(state_of(self));
+    if (is_fiber(self)) bh_bind_thread_state(state_of(self));
+}
+
+void switch_thread_states(Machine& machine) {
+    Domain& domain = machine.domain();
+    domain.self().gate_state = attached();
+    static_cast<SimulatedSubstrate&>(*domain.substrate).set_switch_hook({before, after, nullptr});
+}
+
+}  // namespace bh_python

@@ -1,0 +1,17 @@
+// Python thread states of simulated machines: many tasks, each with its own, share one thread of the system.
+#pragma once
+
+#include "python.hpp"
+
+namespace bh_python {
+
+// Is this a task of a simulated machine? Then its thread state is Task::gate_state, also for init, and never the one
+// that PyGILState_*() would find.
+bool is_fiber(const Task& task) noexcept;
+// Attaches the task's own thread state. GIL: not held, taken.
+void attach(Task& self);
+// The machine's tasks take their thread states along when the thread turns from one to another; init's is the caller's.
+// GIL held.
+void switch_thread_states(Machine& machine);
+
+}  // namespace bh_python
