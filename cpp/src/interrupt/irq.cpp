@@ -141,6 +141,7 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
 }
 
 void IrqLine::fire(unsigned cpu) {
+    explore_point(domain_);
     Task& self = domain_.self();
     {
         RawGuard guard(lock_);
@@ -213,7 +214,7 @@ void IrqLine::handle(unsigned cpu, Task& self) {
         in_progress_ = false;
         break;
     }
-    idle_.wake_all();
+    idle_.wake_now();
 }
 
 IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass& pass) {
@@ -286,12 +287,13 @@ void IrqLine::thread_main(IrqAction& action, Task& self) {
                 cpu = last_cpu_;
             }
         }
-        idle_.wake_all();
+        idle_.wake_now();
         if (replay) fire(cpu);
     }
 }
 
 void IrqLine::disable_nosync() {
+    explore_point(domain_);
     RawGuard guard(lock_);
     ++depth_;
 }
@@ -316,6 +318,7 @@ void IrqLine::disable(Nanoseconds deadline) {
 }
 
 void IrqLine::enable() {
+    explore_point(domain_);
     unsigned cpu = 0;
     {
         RawGuard guard(lock_);

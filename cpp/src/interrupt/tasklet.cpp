@@ -31,6 +31,7 @@ Tasklets::~Tasklets() = default;
 const Tasklet* Tasklets::running_in(const Task& self) noexcept { return t_runner == &self ? t_running : nullptr; }
 
 bool Tasklets::schedule(Tasklet& tasklet, Softirq level, Task& self) {
+    explore_point(domain_);
     const std::uint32_t bits = Tasklet::kSched | (level == Softirq::hi ? Tasklet::kHi : 0);
     std::uint32_t state = tasklet.state.load(std::memory_order_relaxed);
     for (;;) {
@@ -114,7 +115,7 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
         while (!tasklet.state.compare_exchange_weak(state,
                                                     (state & ~(Tasklet::kRun | Tasklet::kKill)) | Tasklet::kSched)) {
         }
-        if (waiting_.load() != 0) waiters_.wake_all();
+        if (waiting_.load() != 0) waiters_.wake_now();
         // Scheduled anew meanwhile: that schedule stands for both and is queued on its own.
         if ((state & Tasklet::kSched) == 0 || (state & Tasklet::kKill) != 0)
             set_aside(tasklet, cpu);
@@ -146,7 +147,7 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     // A tasklet ends by this one access: it may be gone right after. Scheduled anew, it may have been set aside
     // meanwhile.
     if ((tasklet.state.fetch_sub(Tasklet::kRun) & Tasklet::kSched) != 0) recheck_aside();
-    if (waiting_.load() != 0) waiters_.wake_all();
+    if (waiting_.load() != 0) waiters_.wake_now();
 }
 
 void Tasklets::set_aside(Tasklet& tasklet, unsigned cpu) {
@@ -171,8 +172,8 @@ void Tasklets::recheck_aside() {
             for (const Tasklet* t : mine.aside) ((t->state.load() & Tasklet::kHi) != 0 ? any_hi : any) = true;
         }
         if (any_hi || any) mine.recheck.store(true);
-        if (any_hi) domain_.softirqs->raise(Softirq::hi, cpu);
-        if (any) domain_.softirqs->raise(Softirq::tasklet, cpu);
+        if (any_hi) domain_.softirqs->raise(Softirq::hi, cpu, domain_.self());
+        if (any) domain_.softirqs->raise(Softirq::tasklet, cpu, domain_.self());
     }
 }
 
@@ -192,6 +193,7 @@ void Tasklets::disable(Tasklet& tasklet, Nanoseconds deadline) {
             "tasklet_disable: called from the tasklet's own callback, it would wait for itself; use "
             "disable_nosync()");
     might_sleep(self, "tasklet_disable");
+    explore_point(domain_);
     tasklet.count.fetch_add(1);
     struct Undo {
         Tasklets& t;
@@ -206,6 +208,7 @@ void Tasklets::disable(Tasklet& tasklet, Nanoseconds deadline) {
 }
 
 void Tasklets::enable(Tasklet& tasklet) {
+    explore_point(domain_);
     std::int32_t depth = tasklet.count.load();
     do {
         if (depth <= 0)
@@ -221,6 +224,7 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
     if (running_in(self) == &tasklet)
         throw DeadlockError("tasklet_kill: called from the tasklet's own callback, it would wait for itself");
     might_sleep(self, "tasklet_kill");
+    explore_point(domain_);
     // Taking SCHED makes a self-rescheduling tasklet's own schedule() do nothing.
     waiting_.fetch_add(1u);
     struct Leave {
@@ -240,7 +244,7 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
             std::uint32_t state = tasklet.state.load();
             while ((state & Tasklet::kKill) != 0 && !tasklet.state.compare_exchange_weak(state, state & ~held)) {
             }
-            t.waiters_.wake_all();
+            t.waiters_.wake_now();
             return (state & Tasklet::kKill) != 0;
         }
         ~Release() { give_back(); }

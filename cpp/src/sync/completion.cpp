@@ -18,12 +18,18 @@ void Completion::wake(bool all) noexcept {
 }
 
 void Completion::complete() noexcept {
+    explore_point();
+    signal();
+}
+
+void Completion::signal() noexcept {
     RawGuard guard(lock_);
     if (done_ < kAll - 1) ++done_;
     wake(false);
 }
 
 void Completion::complete_all() noexcept {
+    explore_point();
     RawGuard guard(lock_);
     done_ = kAll;
     wake(true);
@@ -36,6 +42,7 @@ bool Completion::consume() noexcept {
 }
 
 bool Completion::try_wait() noexcept {
+    explore_point();
     RawGuard guard(lock_);
     return consume();
 }
@@ -57,6 +64,7 @@ bool Completion::waited_for() noexcept {
 
 WaitResult Completion::wait(Task& self, Nanoseconds deadline, const char* kind) {
     might_sleep(self, kind);
+    explore_point();
     Waiter waiter{&self, {}};
     // Leaves the list however the wait ends; an event that was meant for a waiter that gives up goes to the next one.
     struct Leave {

@@ -15,11 +15,12 @@ WaitResult Mutex::lock(Task& self, Nanoseconds deadline) {
 }
 
 void Mutex::unlock(Task& self) {
+    explore_point();
     if (owner_.load() != &self)
         throw MisuseError("mutex-not-owner", "mutex_unlock: " + describe_task(self) +
                                                  " does not hold this mutex; the task that locked it must unlock it");
     owner_.store(nullptr);
-    waiters_.wake(1);
+    waiters_.wake_now(1);
 }
 
 }  // namespace bottomhalf

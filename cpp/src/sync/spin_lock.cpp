@@ -25,6 +25,7 @@ bool SpinLock::acquire(Task& self) noexcept {
 }
 
 bool SpinLock::try_lock(Task& self, SpinKind kind) {
+    explore_point();
     disable(self, kind);
     if (acquire(self)) return true;
     enable(self, kind);
@@ -34,6 +35,7 @@ bool SpinLock::try_lock(Task& self, SpinKind kind) {
 void SpinLock::lock(Task& self, SpinKind kind) {
     if (owner_.load() == &self)
         throw DeadlockError("spin_lock: " + describe_task(self) + " holds this lock already; it does not nest");
+    explore_point();
     disable(self, kind);
     Substrate& substrate = *self.domain.load(std::memory_order_relaxed)->substrate;
     if (!substrate.simulated()) {
@@ -71,6 +73,7 @@ void SpinLock::unlock(Task& self, SpinKind kind) {
             self.domain.load()->substrate->wake(*container_of(node, &Parked::node)->task);
     }
     enable(self, kind);
+    explore_point();
 }
 
 }  // namespace bottomhalf

@@ -17,7 +17,7 @@ WaitQueue::Waiting::~Waiting() {
     if (entry_.node.linked()) entry_.node.unlink();
 }
 
-unsigned WaitQueue::wake(unsigned n) noexcept {
+unsigned WaitQueue::wake_now(unsigned n) noexcept {
     unsigned woken = 0, exclusive = 0;
     RawGuard guard(lock_);
     for (ListNode* node = waiters_.begin(); node != waiters_.end();) {

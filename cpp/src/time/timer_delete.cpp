@@ -77,6 +77,7 @@ bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown
         throw MisuseError("delete-sync-in-hardirq", std::string(call) +
                                                         " in a hard interrupt handler may wait for the very softirq it "
                                                         "interrupted; use timer_delete(), or move it to a work item");
+    explore_point();
     bool was_pending = false, running = false, own = false;
     const auto attempt = [&](Base& base) {
         running = base.running == &timer;
@@ -134,10 +135,18 @@ void timer_setup(Timer& timer, void (*function)(Timer*), std::uint32_t flags) {
     trace_timer(*domain, static_cast<unsigned>(task->cpu.load(std::memory_order_relaxed)), "timer_init", timer);
 }
 
-bool timer_delete(Timer& timer) { return take(timer, Shutdown::no); }
-bool timer_shutdown(Timer& timer) { return take(timer, Shutdown::yes); }
+bool timer_take(Timer& timer) { return take(timer, Shutdown::no); }
+bool timer_delete(Timer& timer) {
+    explore_point();
+    return take(timer, Shutdown::no);
+}
+bool timer_shutdown(Timer& timer) {
+    explore_point();
+    return take(timer, Shutdown::yes);
+}
 
 int try_to_del_timer(Timer& timer) {
+    explore_point();
     int result = 0;
     with_base(timer, Shutdown::no, [&](Base& base) {
         if (base.running == &timer) {

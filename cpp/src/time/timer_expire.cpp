@@ -108,7 +108,7 @@ void TimerSubsystem::expire(Base& base, Task& self) {
             RawGuard guard(base.lock);
             base.running = nullptr;
             base.runner = nullptr;
-            if (base.waiting != 0) base.waiters.wake_all();
+            if (base.waiting != 0) base.waiters.wake_now();
         }
     } over{base};
     const std::uint32_t before = self.preempt_count;

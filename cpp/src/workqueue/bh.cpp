@@ -14,7 +14,8 @@ constexpr int kBhItems = 10;
 
 void WorkqueueSubsystem::kick_bh(WorkerPool& pool) {
     pool.bh_pending.store(true);
-    domain_.softirqs->raise(pool.nice != 0 ? Softirq::hi : Softirq::tasklet, static_cast<unsigned>(pool.cpu));
+    domain_.softirqs->raise(pool.nice != 0 ? Softirq::hi : Softirq::tasklet, static_cast<unsigned>(pool.cpu),
+                            domain_.self());
 }
 
 void WorkqueueSubsystem::run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass) {

@@ -53,6 +53,7 @@ int grab_pending(Work& work, bool (*take_timer)(Work&)) {
 }
 
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
+    explore_point();
     if (disable && depth(work.data.load()) == kMaxDepth)
         throw MisuseError("disable-overflow",
                           "disable_work: the item is disabled 65535 times over; some enable() is missing");
@@ -92,6 +93,7 @@ bool disable_work_sync(Work& work, Nanoseconds deadline, bool* was_pending) {
 }
 
 bool enable_work(Work& work) {
+    explore_point();
     std::uint64_t word = work.data.load();
     for (;;) {
         const unsigned deep = depth(word);

@@ -31,7 +31,7 @@ public:
         const Jiffies expires = domain.jiffies() + delay;
         try {
             if (cpu == kCpuUnbound)
-                domain.timers->mod(dwork.timer, expires);
+                domain.timers->arm_now(dwork.timer, expires);
             else
                 domain.timers->add_on(dwork.timer, expires, static_cast<unsigned>(cpu));
         } catch (const InvalidArgument&) {
@@ -53,7 +53,7 @@ public:
 
     static bool take_timer(Work& work) {
         DelayedWork& dwork = *DelayedWork::of(&work);
-        if (!timer_delete(dwork.timer)) return false;
+        if (!timer_take(dwork.timer)) return false;
         armed(*dwork.wq, -1);
         return true;
     }
@@ -76,6 +76,7 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
     Domain& domain = wq.domain();
     if (delay == 0) return wq.queue(dwork.work, cpu);
     domain.require_alive();
+    explore_point(domain);
     if (cpu != kCpuUnbound) domain.check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "queue_delayed_work: the item has no function");
@@ -93,6 +94,7 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
 
 bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu, bool* taken, bool* armed) {
     wq.domain().require_alive();
+    explore_point(wq.domain());
     if (cpu != kCpuUnbound) wq.domain().check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "mod_delayed_work: the item has no function");
@@ -110,6 +112,7 @@ bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu,
 bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
     if (Task* self = current_task()) might_sleep(*self, "flush_delayed_work");
     WorkqueueSubsystem::check_self_wait(dwork.work, "flush_delayed_work");
+    explore_point();
     if (DelayedWorks::take_timer(dwork.work)) queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
     return flush_work(dwork.work, deadline);
 }

@@ -16,7 +16,7 @@ struct Barrier {
     PoolWorkqueue* pwq = nullptr;
 
     Barrier() noexcept : work(&Barrier::run) {}
-    static void run(Work* work) { container_of(work, &Barrier::work)->done.complete(); }
+    static void run(Work* work) { container_of(work, &Barrier::work)->done.signal(); }
 };
 
 // Under the pool's lock. The barrier inherits the target's colour and never counts as active.
@@ -63,7 +63,7 @@ void remove_barrier(Barrier& barrier) {
             }
             barrier.work.entry.unlink();
             barrier.pwq->leave(word, finished);
-            barrier.done.complete();
+            barrier.done.signal();
         }
     }
     if (finished != nullptr) WorkqueueSubsystem::advance(*finished);
@@ -112,6 +112,7 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     if (work.func == nullptr)
         throw MisuseError("work-without-function", std::string(call) + ": the item has no function");
     check_self_wait(work, call);
+    explore_point();
     Barrier barrier;
     Task* self = nullptr;
     for (;;) {

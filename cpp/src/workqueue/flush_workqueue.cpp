@@ -67,7 +67,7 @@ void Workqueue::advance() {
             Flusher* flusher = container_of(n, &Flusher::node);
             if (flusher->color != static_cast<int>(flush_color_)) break;
             n->unlink();
-            flusher->done.complete();
+            flusher->done.signal();
         }
         flush_color_ = next_color(flush_color_);
         if (!overflow_.empty()) {
@@ -102,6 +102,7 @@ void Workqueue::flush(Nanoseconds deadline) {
                             describe_function(domain_, self.worker->current_work, self.worker->current_func) +
                             ", which runs on that workqueue: it would wait for itself");
     check_reclaim(self, *this, "flush_workqueue");
+    explore_point(domain_);
     WaitScope scope(self, nullptr, this, "flush_workqueue");
     Flusher flusher;
     lock_.lock();
@@ -143,6 +144,7 @@ void Workqueue::drain(Nanoseconds deadline) {
     require_open("drain_workqueue");
     Task& self = domain_.self();
     might_sleep(self, "drain_workqueue");
+    explore_point(domain_);
     {
         RawGuard guard(lock_);
         if (drainers_++ == 0) flags_.fetch_or(wq_flag::kDraining);

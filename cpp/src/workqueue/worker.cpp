@@ -104,7 +104,9 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
     pool.lock.unlock();
 
+    if (counts) explore_point(pool.domain);
     call_handler(worker, pool.domain, work, func);
+    if (counts) explore_point(pool.domain);
 
     // Tracing began while it ran: its object may be gone, the function is not.
     if (trace_item == nullptr && pool.domain.trace.enabled()) [[unlikely]]

@@ -136,7 +136,7 @@ void WorkerPool::leave_idle(Worker& worker) noexcept {
 }
 
 void WorkerPool::arm_idle_timer(Nanoseconds at) noexcept {
-    domain.timers->mod(idle_timer, ns_to_jiffies(at, domain.hz) + 1);
+    domain.timers->arm_now(idle_timer, ns_to_jiffies(at, domain.hz) + 1);
 }
 
 void WorkerPool::cull_idle() {

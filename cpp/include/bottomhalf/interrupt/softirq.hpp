@@ -34,7 +34,11 @@ public:
     void open(Softirq nr, SoftirqHandler handler, void* arg, bool gated = false);
     // Linux: raise_softirq. Sets the pending bit and, when no interrupt exit or local_bh_enable of the caller will look
     // at it, wakes ksoftirqd of that CPU.
-    void raise(Softirq nr, unsigned cpu) { raise(nr, cpu, domain_.self()); }
+    void raise(Softirq nr, unsigned cpu) {
+        explore_point(domain_);
+        raise(nr, cpu, domain_.self());
+    }
+    // As a part of an operation of the engine, which may hold internal locks: no preemption point.
     void raise(Softirq nr, unsigned cpu, Task& self);
     // Linux: __raise_softirq_irqoff. The pending bit only: the caller's context is left soon.
     void raise_pending(Softirq nr, unsigned cpu) noexcept {

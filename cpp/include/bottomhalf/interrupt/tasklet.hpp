@@ -42,7 +42,10 @@ public:
     bool hi_schedule(Tasklet& tasklet) { return schedule(tasklet, Softirq::hi, domain_.self()); }
     bool schedule(Tasklet& tasklet, Softirq level, Task& self);
     // Linux: tasklet_disable_nosync. CONTEXT: any.
-    void disable_nosync(Tasklet& tasklet) noexcept { tasklet.count.fetch_add(1); }
+    void disable_nosync(Tasklet& tasklet) noexcept {
+        explore_point(domain_);
+        tasklet.count.fetch_add(1);
+    }
     // Linux: tasklet_disable: counts, then sleeps until no run is in progress. On TimedOut or Interrupted the count is
     // taken back. Throws DeadlockError from its own callback. CONTEXT: task that may sleep.
     void disable(Tasklet& tasklet, Nanoseconds deadline = kForever);

@@ -34,6 +34,7 @@ struct Domain {
     const std::string name;
     const unsigned nr_cpus;
     const unsigned hz;
+    bool simulated = false;  // I: by the simulated substrate; spares the host a look at explore_point()
     TraceSink trace;
     KernelLog log;
     std::vector<std::unique_ptr<Cpu>> cpus;  // I
@@ -111,6 +112,23 @@ private:
     Atomic<int> next_pid_{1};             // simulated machines number their tasks
     friend struct AdoptionTable;
 };
+
+// Simulated machines that are alive: where no domain is at hand, one look spares the host the rest.
+extern Atomic<unsigned> g_simulated_machines;
+void pass_explore_point(Domain* domain) noexcept;
+
+// The beginning of an operation that another task may see: here a schedule may have another go first, and a simulated
+// machine serves the interrupts that are due. Nothing where the caller may not be preempted, or is no task of the
+// machine. Never throws: what init is to be told comes with its next call that can.
+// CONTEXT: no internal lock held.
+inline void explore_point(Domain& domain) noexcept {
+    if (domain.simulated) [[unlikely]]
+        pass_explore_point(&domain);
+}
+inline void explore_point() noexcept {
+    if (g_simulated_machines.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        pass_explore_point(nullptr);
+}
 
 // Throws SchedulingWhileAtomic when the task may not sleep, naming the call (Linux: might_sleep).
 void might_sleep(Task& self, const char* call);

@@ -13,6 +13,8 @@ class Completion {
 public:
     // Adds one event and wakes one waiter. CONTEXT: any. (Linux: complete)
     void complete() noexcept;
+    // The same as a part of an operation of the engine, which may hold internal locks: no preemption point.
+    void signal() noexcept;
     // Every present and later wait succeeds until reinit(). CONTEXT: any. (Linux: complete_all)
     void complete_all() noexcept;
     // Consumes one event, sleeping until there is one. (Linux: wait_for_completion_timeout)

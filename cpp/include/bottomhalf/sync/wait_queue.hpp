@@ -28,6 +28,7 @@ public:
     WaitResult wait(Task& self, Ready&& ready, Nanoseconds deadline = kForever, const char* kind = "wait_event",
                     bool exclusive = false) {
         might_sleep(self, kind);
+        explore_point();
         if (ready()) return WaitResult::ok;
         Waiting waiting(*this, self, exclusive);
         for (;;) {
@@ -45,8 +46,13 @@ public:
     }
     // Wakes every non-exclusive waiter and at most n exclusive ones (Linux: wake_up_nr). Returns how many it woke.
     // CONTEXT: any.
-    unsigned wake(unsigned n = 1) noexcept;
+    unsigned wake(unsigned n = 1) noexcept {
+        explore_point();
+        return wake_now(n);
+    }
     unsigned wake_all() noexcept { return wake(~0u); }
+    // The same as a part of an operation of the engine, which may hold internal locks: no preemption point.
+    unsigned wake_now(unsigned n = ~0u) noexcept;
     bool active() noexcept;
 
 private:

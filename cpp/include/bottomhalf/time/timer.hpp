@@ -46,6 +46,8 @@ void timer_setup(Timer& timer, void (*function)(Timer*), std::uint32_t flags = 0
 inline bool timer_pending(const Timer& timer) noexcept { return timer.node.pending(); }
 // Linux: timer_delete. True when it was pending; does not wait for a running callback. CONTEXT: any.
 bool timer_delete(Timer& timer);
+// The same as a part of an operation of the engine: no preemption point.
+bool timer_take(Timer& timer);
 // Linux: try_to_del_timer_sync. -1 while the callback runs, else 0 or 1. CONTEXT: any.
 int try_to_del_timer(Timer& timer);
 // Linux: timer_delete_sync. Also waits for a running callback, and takes away what that callback arms; sleeps where
@@ -70,15 +72,27 @@ public:
     // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument
     // when the timer is pending or running on another machine. CONTEXT: any.
     bool mod(Timer& timer, Jiffies expires) {
+        explore_point(domain_);
         return rearm_here(timer, expires) || arm(timer, expires, kAnyCpu, Mode::mod);
     }
     // Linux: mod_timer_pending. Only re-arms a pending timer; false when it was idle, and still is.
-    bool mod_pending(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::pending_only); }
+    bool mod_pending(Timer& timer, Jiffies expires) {
+        explore_point(domain_);
+        return arm(timer, expires, kAnyCpu, Mode::pending_only);
+    }
     // Linux: timer_reduce. Arms an idle timer; moves a pending one only to an earlier expiry. True when it was pending.
-    bool reduce(Timer& timer, Jiffies expires) { return arm(timer, expires, kAnyCpu, Mode::reduce); }
+    bool reduce(Timer& timer, Jiffies expires) {
+        explore_point(domain_);
+        return arm(timer, expires, kAnyCpu, Mode::reduce);
+    }
     // Linux: add_timer_on. On that CPU's pinned base, this once. Linux ignores a pending timer; here it moves.
     bool add_on(Timer& timer, Jiffies expires, unsigned cpu) {
+        explore_point(domain_);
         return arm(timer, expires, static_cast<int>(cpu), Mode::mod);
+    }
+    // mod() as a part of an operation of the engine, which may hold a pool's lock: no preemption point.
+    bool arm_now(Timer& timer, Jiffies expires) {
+        return rearm_here(timer, expires) || arm(timer, expires, kAnyCpu, Mode::mod);
     }
 
     // The name of the other machine that the timer is armed or running on, or "". CONTEXT: any.

@@ -32,7 +32,10 @@ std::unique_ptr<Substrate> make_simulated_substrate(Domain& domain) {
 }
 
 SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
-    : domain_(domain), thread_(this_thread()), cpus_(domain.nr_cpus) {}
+    : domain_(domain), thread_(this_thread()), cpus_(domain.nr_cpus) {
+    domain.simulated = true;
+    g_simulated_machines.fetch_add(1u);
+}
 
 SimulatedSubstrate::~SimulatedSubstrate() {
     TsanIgnore ignore;
@@ -40,6 +43,12 @@ SimulatedSubstrate::~SimulatedSubstrate() {
     if (thread_ == this_thread()) unwind_all();
     for (VirtualCpu& cpu : cpus_)
         if (cpu.swapper != nullptr) delete cpu.swapper->task;
+    g_simulated_machines.fetch_sub(1u);
+}
+
+bool SimulatedSubstrate::executes(const Task& task) const noexcept {
+    return thread_ == this_thread() && executing_ != nullptr && executing_->task == &task &&
+           cpus_[executing_->cpu].holder == executing_;
 }
 
 bool SimulatedSubstrate::is_own_thread() const noexcept { return thread_ == this_thread(); }

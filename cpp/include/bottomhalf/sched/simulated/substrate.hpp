@@ -67,6 +67,9 @@ public:
 
     // What the machine stops for: thrown in init at the next decision.
     void raise_in_init(std::exception_ptr failure) { report(std::move(failure)); }
+    // Is this the task on whose stack the thread runs, with a CPU of its own? (Who is asked for its Interrupter has
+    // none.)
+    bool executes(const Task& task) const noexcept;
     // Does the calling thread own the machine?
     bool is_own_thread() const noexcept;
 
@@ -193,9 +196,9 @@ private:
     Strand* reaper_ = nullptr;  // whoever destroys the machine, meanwhile
     Run init_runs_ = Run::no;   // init waits for nothing but that
     Nanoseconds run_limit_ = kForever;
-    Nanoseconds run_quiet_ = 0;          // until_quiet: its horizon
-    std::function<bool()> background_;   // until_idle
-    bool init_jumped_ = false;           // one_instant: time went on
+    Nanoseconds run_quiet_ = 0;         // until_quiet: its horizon
+    std::function<bool()> background_;  // until_idle
+    bool init_jumped_ = false;          // one_instant: time went on
     bool clock_stopped_ = false;
     std::exception_ptr failure_;        // to be thrown in init at the next decision
     Atomic<bool> failure_seen_{false};  // what led to it happens before it is caught: for ThreadSanitizer
