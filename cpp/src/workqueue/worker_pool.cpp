@@ -186,8 +186,8 @@ void WorkerPool::stop() {
         for (ListNode* n = workers.begin(); n != workers.end(); n = n->next)
             container_of(n, &Worker::pool_node)->set_die();
     }
-    for (;;) {
-        // A worker that is just being created knows its task only when it runs.
+    // A worker that is just being created knows its task only when it runs.
+    for (;; domain.substrate->relax(domain.self())) {
         RawGuard guard(lock);
         if (nr_starting != 0) continue;
         all.splice_back(workers);
