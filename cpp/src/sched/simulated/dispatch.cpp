@@ -107,7 +107,7 @@ void SimulatedSubstrate::handle_event() {
         if (cpu.holder != nullptr && cpu.holder->state == Strand::State::burning && waiting != nullptr &&
             waiting->task->nice <= cpu.holder->task->nice &&
             may_preempt(Schedule::Preemption::tick, *cpu.holder, *waiting))
-            displace(*cpu.holder, true);
+            displace(*cpu.holder, true, Left::tick);
         return;
     }
     if (key.turn == Turn::clock_event) cpu.clock = {};
@@ -233,7 +233,7 @@ void SimulatedSubstrate::place() {
         // An unbound task makes room for a bound one, if there is room elsewhere.
         if (cpu.holder != nullptr && !cpu.queue.empty() && cpu.holder->home == kCpuUnbound && is_holding(*cpu.holder) &&
             preemptible(*cpu.holder) && idle_cpu(c) < cpus_.size()) {
-            displace(*cpu.holder, false);
+            displace(*cpu.holder, false, Left::wakeup);
             place_unbound();
         }
         if (cpu.holder == nullptr && best_waiting(c) != nullptr) give_cpu(pick_waiting(c, true, true), c);
@@ -246,7 +246,7 @@ void SimulatedSubstrate::place() {
             const auto why =
                 holder->state == Strand::State::burning ? Schedule::Preemption::wakeup : Schedule::Preemption::point;
             if (!may_preempt(why, *holder, *waiting)) continue;
-            displace(*holder, false);
+            displace(*holder, false, Left::wakeup);
             give_cpu(pick_waiting(c, true, true), c);
         } else if (waiting->task->nice == holder->task->nice && holder->state == Strand::State::burning &&
                    !voluntary_ && !cpus_[c].slice.armed()) {
@@ -294,18 +294,19 @@ void SimulatedSubstrate::give_cpu(Strand& strand, unsigned cpu) {
     strand.task->cpu.store(static_cast<int>(cpu), std::memory_order_relaxed);
 }
 
-void SimulatedSubstrate::leave_cpu(Strand& strand) noexcept {
+void SimulatedSubstrate::leave_cpu(Strand& strand, Left why) noexcept {
     VirtualCpu& cpu = cpus_[strand.cpu];
     if (cpu.holder != &strand) return;
     cpu.holder = nullptr;
+    cpu.left = why;
     events_.remove(cpu.slice);
 }
 
 // The holder waits for a CPU again: behind its equals, or where it was.
-void SimulatedSubstrate::displace(Strand& holder, bool to_the_end) {
+void SimulatedSubstrate::displace(Strand& holder, bool to_the_end, Left why) {
     ++counters_.preemptions;
     if (holder.state == Strand::State::burning) stop_burn(holder);
-    leave_cpu(holder);
+    leave_cpu(holder, why);
     if (to_the_end)
         make_ready(holder);
     else

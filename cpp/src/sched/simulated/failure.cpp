@@ -29,7 +29,7 @@ Strand& SimulatedSubstrate::seize_for_init() {
         const auto cpu = static_cast<unsigned>(init->home);
         if (Strand* holder = cpus_[cpu].holder) {
             holder->keeps_slice = true;
-            displace(*holder, false);
+            displace(*holder, false, Left::wakeup);
         }
         give_cpu(*init, cpu);
     }

@@ -70,7 +70,7 @@ Strand& SimulatedSubstrate::enter(Task& self) {
     // Init goes where it says it is.
     const auto cpu = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
     if (me->home != kCpuUnbound && cpu != me->cpu && cpu < cpus_.size() && preemptible(*me) && reaper_ == nullptr) {
-        leave_cpu(*me);
+        leave_cpu(*me, Left::blocked);
         me->home = static_cast<int>(cpu);
         make_ready(*me);
         reschedule(*me);
@@ -113,7 +113,7 @@ void SimulatedSubstrate::adopt(Task& task) {
     strand.fiber = new Fiber;
     strand.home = 0;
     task.cpu.store(0);
-    if (cpus_[0].holder != nullptr) displace(*cpus_[0].holder, false);
+    if (cpus_[0].holder != nullptr) displace(*cpus_[0].holder, false, Left::wakeup);
     give_cpu(strand, 0);
     strand.state = Strand::State::executing;
     init_ = executing_ = &strand;
@@ -129,7 +129,7 @@ void SimulatedSubstrate::release(Task& task) {
         queue_of(*strand).remove(*strand);
         --ready_;
     }
-    leave_cpu(*strand);
+    leave_cpu(*strand, Left::ended);
     if (executing_ == strand) executing_ = nullptr;
     if (init_ == strand) init_ = nullptr;
     delete strand->fiber;
@@ -148,7 +148,7 @@ void SimulatedSubstrate::wait_for_end(Strand& me, Strand& other) {
     Deaf deaf(me);
     while (other.state != Strand::State::ended) {
         other.joiner = &me;
-        leave_cpu(me);
+        leave_cpu(me, Left::blocked);
         me.state = Strand::State::blocked;
         reschedule(me);
     }
@@ -189,7 +189,7 @@ Wake SimulatedSubstrate::block(Task& self, Nanoseconds deadline) {
     me.wait.interruptible = self.interrupter != nullptr;
     me.wait.deadline = deadline == kForever ? kForever : std::max(deadline, now_);
     if (preemptible(me)) {
-        leave_cpu(me);
+        leave_cpu(me, Left::blocked);
         me.state = Strand::State::blocked;
     } else {
         me.state = Strand::State::spinning;
@@ -223,7 +223,7 @@ void SimulatedSubstrate::wake(Task& task) noexcept {
 void SimulatedSubstrate::pause(Strand& me) {
     if (!preemptible(me) || best_waiting(me.cpu) == nullptr) return burn_for(me, kRelaxCost);
     Deaf deaf(me);
-    leave_cpu(me);
+    leave_cpu(me, Left::burn);
     me.state = Strand::State::blocked;
     me.alarm = events_.add(now_ + kRelaxCost, Turn::deadline, {&me});
     reschedule(me);
@@ -261,7 +261,7 @@ void SimulatedSubstrate::yield(Task& self) {
     if (spins_ > kPatience) schedule_->polls(self);
     const Strand* waiting = best_waiting(me.cpu);
     if (preemptible(me) && waiting != nullptr && waiting->task->nice <= self.nice) {
-        leave_cpu(me);
+        leave_cpu(me, Left::yield);
         make_ready(me);
     } else {
         make_dispatched(me);
@@ -292,9 +292,10 @@ void SimulatedSubstrate::preemption_point(Task& self) {
     if (reaper_ != nullptr) return;
     if (gives_way(me)) {
         gave_way_ = &me;
-        displace(me, false);
+        displace(me, false, Left::point);
     } else if (lets_others_go(me)) {
         gave_way_ = &me;
+        kept_cpu_ = &me;
         make_dispatched(me);
     } else if (interrupts_ != 0 || events_.next() <= now_) {
         // Goes on first when the interrupts are served.
@@ -346,7 +347,7 @@ bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
     run_limit_ = limit;
     Deaf deaf(me);
     me.wait.timed_out = false;
-    leave_cpu(me);
+    leave_cpu(me, Left::blocked);
     me.state = Strand::State::blocked;
     reschedule(me);
     return !me.wait.timed_out;

@@ -1,5 +1,7 @@
 // How the thread gets from one strand's stack to the next.
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "bottomhalf/base/error.hpp"
@@ -13,6 +15,8 @@ void SimulatedSubstrate::reschedule(Strand& me) {
     if (reaper_ != nullptr) throw MachineExit{};
     for (;;) {
         Strand& next = choose_next();
+        if (trace_switches_) [[unlikely]]
+            trace_switch(me, next);
         if (&next != &me) {
             prepare_switch(me, next);
             Fiber::switch_to(*me.fiber, *next.fiber);
@@ -40,6 +44,28 @@ void SimulatedSubstrate::arrived(Strand& me) {
     Task &from = *previous_->task, &to = *me.task;
     TsanHeed heed;
     hook.after(hook.arg, from, to);
+}
+
+void SimulatedSubstrate::trace_switch(const Strand& from, const Strand& to) {
+    static const char* const reasons[] = {"idle",  "blocked", "preempted-point", "preempted-wakeup", "tick",
+                                          "yield", "burn",    "ended",           "interrupt"};
+    const Strand* kept = std::exchange(kept_cpu_, nullptr);
+    // Who is only to ask its Interrupter gets no CPU for that.
+    if (!domain_.trace.enabled() || to.poll) return;
+    if (kept == &from && &from != &to)
+        domain_.trace.emit(now_, static_cast<int>(from.cpu), trace_context(*from.task), from.task->name, "sched_switch",
+                           "prev=%s next=%s reason=preempted-point next_cpu=%u", from.task->name, to.task->name,
+                           to.cpu);
+    VirtualCpu& cpu = cpus_[to.cpu];
+    if (cpu.shown == to.id) return;
+    char idle[Task::kNameSize];
+    std::snprintf(idle, sizeof idle, "swapper/%u", to.cpu);
+    const char* prev = cpu.shown == 0 ? idle : cpu.shown_name;
+    const Left why = cpu.shown == 0 ? Left::idle : cpu.left;
+    domain_.trace.emit(now_, static_cast<int>(to.cpu), TraceContext::task, prev, "sched_switch",
+                       "prev=%s next=%s reason=%s", prev, to.task->name, reasons[static_cast<unsigned>(why)]);
+    cpu.shown = to.id;
+    std::memcpy(cpu.shown_name, to.task->name, sizeof cpu.shown_name);
 }
 
 // Was the strand resumed to go on? No: it did what it was resumed for, and waits as before.
@@ -95,7 +121,7 @@ void SimulatedSubstrate::run_interrupts(Strand& me) {
     me.since = since;
     me.wait = wait;
     if (me.swapper) {
-        leave_cpu(me);
+        leave_cpu(me, Left::interrupt);
         me.state = Strand::State::blocked;
     } else if (state == Strand::State::burning) {
         begin_burn(me);
@@ -145,7 +171,7 @@ Fiber* SimulatedSubstrate::strand_main(void* arg) {
 }
 
 Fiber* SimulatedSubstrate::finish(Strand& me) {
-    leave_cpu(me);
+    leave_cpu(me, Left::ended);
     me.state = Strand::State::ended;
     me.task->state.store(TaskState::dead);
     me.end_seen.store(true, std::memory_order_release);
@@ -154,6 +180,8 @@ Fiber* SimulatedSubstrate::finish(Strand& me) {
     // Before the choice: a task that starts next may have this very fiber.
     Fiber::release(*std::exchange(me.fiber, nullptr));
     Strand& next = reaper_ != nullptr ? *reaper_ : choose_next();
+    if (trace_switches_ && reaper_ == nullptr) [[unlikely]]
+        trace_switch(me, next);
     prepare_switch(me, next);
     return next.fiber;
 }

@@ -26,6 +26,9 @@ struct SimKey {
     bool armed() const noexcept { return turn != Turn::none; }
 };
 
+// Why a task lost its CPU.
+enum class Left : std::uint8_t { idle, blocked, point, wakeup, tick, yield, burn, ended, interrupt };
+
 struct Strand {
     enum class State : std::uint8_t {
         executing,   // holds its CPU, and the thread

@@ -91,6 +91,14 @@ public:
     // relax() in the poller, by yield() in init.
     void set_max_spins(std::uint64_t spins) noexcept { max_spins_ = spins; }
 
+    // While the machine is traced, each change of the task that executes on a CPU is an event "sched_switch":
+    //     prev=NAME next=NAME reason=WHY
+    // at the moment when next goes on. WHY prev left: blocked, ended, yield, preempted-point, preempted-wakeup (also:
+    // somebody had to have this very CPU), tick, burn (it polled, which takes time), interrupt (the idle task ran one),
+    // idle (nobody had it). A task that keeps its CPU at a preemption point while one of another CPU goes first is an
+    // event of its own CPU, with next_cpu=N behind the reason preempted-point.
+    void set_trace_switches(bool on) noexcept { trace_switches_ = on; }
+
     struct Counters {
         std::uint64_t switches = 0;     // of stacks
         std::uint64_t steps = 0;        // decisions
@@ -113,6 +121,9 @@ private:
         SimKey clock;                       // the clock event
         SimKey slice;                       // the tick that ends the holder's time slice, when somebody waits for that
         Strand* swapper = nullptr;
+        std::uint64_t shown = 0;  // the strand that executed here last, as far as traced, and its name
+        char shown_name[Task::kNameSize] = "";
+        Left left = Left::idle;  // why the last holder lost the CPU
     };
 
     // operations.cpp
@@ -132,6 +143,7 @@ private:
     void poll_interrupter(Strand& me);
     void prepare_switch(Strand& from, Strand& to);
     void arrived(Strand& me);
+    void trace_switch(const Strand& from, const Strand& to);
     static Fiber* strand_main(void* arg);
     Fiber* finish(Strand& me);
     static void swapper_main(Task& self, void* arg);
@@ -155,8 +167,8 @@ private:
     bool gives_way(Strand& me);
     bool lets_others_go(Strand& me);
     void give_cpu(Strand& strand, unsigned cpu);
-    void leave_cpu(Strand& strand) noexcept;
-    void displace(Strand& holder, bool to_the_end);
+    void leave_cpu(Strand& strand, Left why) noexcept;
+    void displace(Strand& holder, bool to_the_end, Left why);
     void make_ready(Strand& strand);
     void enqueue(Strand& strand);
     void make_dispatched(Strand& strand);
@@ -177,6 +189,7 @@ private:
     std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
     SwitchHook hook_;
     bool voluntary_ = false;
+    bool trace_switches_ = false;
     std::uint64_t max_steps_ = kUnlimited;
     std::uint64_t max_spins_ = 10'000'000;  // ten virtual seconds
     Counters counters_;
@@ -192,6 +205,7 @@ private:
     Strand* executing_ = nullptr;  // null while nobody is adopted
     Strand* previous_ = nullptr;   // executed before it
     Strand* gave_way_ = nullptr;   // at the last point: somebody else is to go on
+    Strand* kept_cpu_ = nullptr;   // the same, if it is one of another CPU; until that is traced
     Strand* init_ = nullptr;
     Strand* reaper_ = nullptr;  // whoever destroys the machine, meanwhile
     Run init_runs_ = Run::no;   // init waits for nothing but that
