@@ -1,4 +1,8 @@
-"""One machine for each test, a watchdog against hangs, and a count of threads before and after."""
+"""One machine for each test on each substrate, a watchdog against hangs, and a count of threads before and after.
+
+A test that asks for `m` or `boot` runs twice: on a host machine and on a simulated one. `@pytest.mark.host(why)` keeps
+one to real threads, `@pytest.mark.simulated(why)` to virtual time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for `import helpers` under --import-mode=importlib
 
+import helpers
 from helpers import LONG, eventually, threads
 
 import bottomhalf as bh
@@ -26,11 +31,26 @@ class Hung(BaseException):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "watchdog(seconds): how long the test may take before it counts as hung")
+    config.addinivalue_line("markers", "host(why): needs real threads or real time")
+    config.addinivalue_line("markers", "simulated(why): needs virtual time")
     config.addinivalue_line("markers", "foreign_threads: a library under test keeps threads that are not ours")
     config.stash[_STDERR] = os.dup(2)  # the real one: capturing is suspended here
 
 
 _STDERR = pytest.StashKey[int]()
+
+
+def pytest_generate_tests(metafunc):
+    """Every test that boots machines does so on both substrates, unless it says why not."""
+    if "substrate" in metafunc.fixturenames:
+        only = [name for name in ("host", "simulated") if metafunc.definition.get_closest_marker(name)]
+        metafunc.parametrize("substrate", only or ["host", "simulated"], indirect=True)
+
+
+@pytest.fixture
+def substrate(request):
+    """ "host" or "simulated": what this test's machines stand on."""
+    return request.param
 
 
 @pytest.fixture(autouse=True)
@@ -81,25 +101,29 @@ def _end(request, machine):
 
 
 @pytest.fixture
-def boot(request, no_thread_leaks):
-    """boot(**options): a host machine, current nowhere, halted after the test."""
+def boot(request, no_thread_leaks, substrate):
+    """boot(**options): a machine on the test's substrate, current nowhere, halted after the test."""
     machines = []
 
     def boot(**options):
-        machines.append(bh.Machine(**{"simulated": bool(os.environ.get("SIM")), **options}))
+        machines.append(bh.Machine(**{"simulated": substrate == "simulated", **options}))
+        helpers.MACHINES.append(machines[-1])
         return machines[-1]
 
     yield boot
     for machine in reversed(machines):
         _end(request, machine)
+        helpers.MACHINES.remove(machine)
 
 
 @pytest.fixture
-def m(request, no_thread_leaks):
-    """A host machine with two CPUs, current in the test."""
-    with bh.Machine(cpus=2, name="test", simulated=bool(os.environ.get("SIM"))) as machine:
+def m(request, no_thread_leaks, substrate):
+    """A machine with two CPUs on the test's substrate, current in the test."""
+    with bh.Machine(cpus=2, name="test", simulated=substrate == "simulated") as machine:
+        helpers.MACHINES.append(machine)
         yield machine
         _end(request, machine)
+        helpers.MACHINES.remove(machine)
 
 
 @pytest.fixture

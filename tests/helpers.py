@@ -1,7 +1,10 @@
-"""What the tests share: gated items, helper threads whose blocking can be seen, and a patient look at a predicate.
+"""What the tests share: gated items, helper calls whose blocking can be seen, and a patient look at a predicate.
 
 State is made explicit by gates. A gated handler says that it started and stands still until its gate opens, so a test
 knows where every item is without guessing at durations.
+
+All of it works on both substrates. On a simulated machine nothing happens until somebody waits: a look at a predicate
+sleeps in virtual time, and a helper call is a task of the machine instead of a thread.
 """
 
 from __future__ import annotations
@@ -21,16 +24,35 @@ NEVER = 1000.0  # a delay that never runs down within a test
 TESTS = Path(__file__).resolve().parent
 
 
+MACHINES = []  # those that the fixtures booted for the running test
+
+
+def simulated():
+    """The simulated machine of the running test that is current or was booted last, or None."""
+    alive = [machine for machine in MACHINES if machine.simulated and not machine.halted]
+    if not alive:
+        return None
+    current = bh.current_machine()
+    return current if current in alive else alive[-1]
+
+
 def eventually(predicate, what="", timeout=LONG):
-    """Returns the predicate's first true value; fails when it stays false for a very long time."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = predicate()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never came true: {what or predicate}")
-        time.sleep(0.001)
+    """Returns the predicate's first true value; fails when it stays false for a very long time of the machine."""
+    value = predicate()
+    machine = None if value else simulated()
+    if machine is not None:
+        deadline, pause = machine.now + timeout, 1e-6
+        while not value and machine.now <= deadline:
+            machine.sleep(pause)
+            pause = min(2 * pause, 0.01)
+            value = predicate()
+    else:
+        deadline = time.monotonic() + timeout
+        while not value and time.monotonic() <= deadline:
+            time.sleep(0.001)
+            value = predicate()
+    assert value, f"never came true: {what or predicate}"
+    return value
 
 
 def noop(_):
@@ -155,45 +177,77 @@ def wait_asleep(tid, done=lambda: False, patience=LONG / 3):
 
 
 class Call:
-    """fn(*args) in a thread of its own, on the machine that is current for the maker."""
+    """fn(*args) beside the caller, on the machine that is current for the maker.
 
-    def __init__(self, fn, *args, machine=None, **kwargs):
+    On a host machine in a thread of its own, on a simulated one in a task of the machine (on `cpu`).
+    """
+
+    def __init__(self, fn, *args, machine=None, cpu=None, **kwargs):
         self._fn, self._args, self._kwargs = fn, args, kwargs
         self._machine = machine if machine is not None else bh.current_machine()
-        self._value = self._error = None
+        self._value = self._error = self._thread = self._task = None
+        self._over = False
+        if self._machine.simulated:
+            self._task = self._machine.spawn(self._body, cpu=cpu, name="call")
+            return
         self._entered = threading.Event()
-        self.tid = None
         self._thread = threading.Thread(target=self._body, daemon=True)
         self._thread.start()
         assert self._entered.wait(LONG)
 
     def _body(self):
-        self.tid = threading.get_native_id()
         try:
-            self._machine.activate()
-            self._entered.set()
+            if self._thread is not None:
+                self.tid = threading.get_native_id()
+                self._machine.activate()
+                self._entered.set()
             self._value = self._fn(*self._args, **self._kwargs)
         except BaseException as error:  # kept for result()
             self._error = error
         finally:
-            self._entered.set()
+            self._over = True
+            if self._thread is not None:
+                self._entered.set()
 
     @property
     def done(self):
-        return not self._thread.is_alive()
+        return self._over if self._task is not None else not self._thread.is_alive()
 
     def settle(self, patience=LONG / 3):
         """Returns when the call has ended or stands still."""
-        wait_asleep(self.tid, lambda: self.done, patience)
+        if self._task is not None:
+            self._machine.sleep(0.001)
+        else:
+            wait_asleep(self.tid, lambda: self.done, patience)
         return self
 
     def result(self):
         """Joins; the value or the exception of the call."""
-        self._thread.join(LONG)
+        if self._task is not None:
+            with suppress(TimeoutError):
+                self._task.join(LONG)
+        else:
+            self._thread.join(LONG)
         assert self.done, f"did not return: {self._fn}"
         if self._error is not None:
             raise self._error
         return self._value
+
+
+class Hold:
+    """Keeps whoever passes it busy until opened, without a sleep: in any context, unseen by concurrency management."""
+
+    def __init__(self, is_open=False):
+        self.is_open = is_open
+
+    def spin(self):
+        """Returns once it is open; until then the CPU is used up."""
+        while not self.is_open:
+            bh.cpu_relax()
+
+    def open(self):
+        """Lets everybody pass."""
+        self.is_open = True
 
 
 def blocked(fn, *args, **kwargs):
@@ -205,16 +259,24 @@ def blocked(fn, *args, **kwargs):
 
 @contextmanager
 def cpu_held(m, cpu):
-    """Another thread keeps bottom halves off on that CPU: its bound workers start nothing, its softirqs wait."""
-    held, release = threading.Event(), threading.Event()
+    """Another task keeps bottom halves off on that CPU: its bound workers start nothing, its softirqs wait.
+
+    On a simulated machine the holder has the CPU for itself, so it cannot be the caller's.
+    """
+    assert not m.simulated or cpu != bh.smp_processor_id()
+    held, release = bh.Completion(), threading.Event()
 
     def hold():
         with m.on_cpu(cpu), m.bh_off():
-            held.set()
-            release.wait(2 * LONG)
+            held.complete()
+            if m.simulated:
+                while not release.is_set():
+                    bh.burn(0.0001)
+            else:
+                release.wait(2 * LONG)
 
-    call = Call(hold, machine=m)
-    assert held.wait(LONG)
+    call = Call(hold, machine=m, cpu=cpu)
+    held.wait(LONG)
     try:
         yield
     finally:

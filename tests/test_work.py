@@ -6,7 +6,6 @@ import copy
 import functools
 import gc
 import pickle
-import threading
 import weakref
 
 import pytest
@@ -86,13 +85,12 @@ def test_an_item_never_runs_beside_itself(m, where):
             if wq.queue(work, cpu=cpu):
                 with count:
                     queued += 1
+            bh.cond_resched()
 
-    count = threading.Lock()
-    hammers = [threading.Thread(target=hammer, args=(cpu,)) for cpu in (0, 1, 0, 1)]
-    for thread in hammers:
-        thread.start()
-    for thread in hammers:
-        thread.join(LONG)
+    count = bh.SpinLock()
+    hammers = [Call(hammer, cpu) for cpu in (0, 1, 0, 1)]
+    for call in hammers:
+        call.result()
     work.flush(LONG)
     assert most == 1
     assert runs == queued
@@ -443,6 +441,7 @@ def test_exception_is_cleared_when_the_function_next_starts(m, unraisable):
     assert len(m.errors) == 1
 
 
+@pytest.mark.host("on a simulated machine the first two end the run")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit], ids=lambda e: e.__name__)
 def test_no_exception_kills_a_worker(m, unraisable, error):
     """Not even the exceptions that end a program end a worker of a host machine."""
@@ -456,6 +455,21 @@ def test_no_exception_kills_a_worker(m, unraisable, error):
         work.flush(LONG)
         assert isinstance(work.exception, error)
     works_on(m)
+
+
+@pytest.mark.simulated("on a host machine they end nothing")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit], ids=lambda e: e.__name__)
+def test_what_ends_a_program_is_raised_in_the_booter(boot, error):
+    """KeyboardInterrupt and SystemExit in a handler stop a simulated machine: whoever runs it gets them."""
+    machine = boot(cpus=1)
+
+    def handler(_):
+        raise error("enough")
+
+    work = bh.Work(handler)
+    machine.system_wq.queue(work)
+    with pytest.raises(error, match="enough"):
+        machine.run()
 
 
 def test_pending_and_busy(m):
