@@ -144,21 +144,23 @@ Strand& SimulatedSubstrate::swapper(unsigned cpu) {
 Strand* SimulatedSubstrate::next_dispatched() {
     Strand* first = nullptr;
     candidates_.clear();
-    const bool asks = !schedule_->takes_first();
     for (VirtualCpu& cpu : cpus_) {
         Strand* holder = cpu.holder;
         if (holder == nullptr || holder->state != Strand::State::dispatched) continue;
         if (first == nullptr || holder->since < first->since) first = holder;
-        if (asks) candidates_.push_back(holder);
+        if (asks_) candidates_.push_back(holder);
     }
     return candidates_.size() < 2 ? first : &ask(Schedule::Choice::next_cpu, 0);
 }
 
 // Which of the candidates_? Who has just given way is none, while there are others.
 Strand& SimulatedSubstrate::ask(Schedule::Choice choice, unsigned cpu) {
-    if (candidates_.size() > 1) std::erase(candidates_, gave_way_);
+    if (gave_way_ != nullptr && candidates_.size() > 1) std::erase(candidates_, gave_way_);
     if (candidates_.size() == 1) return *candidates_.front();
-    std::sort(candidates_.begin(), candidates_.end(), [](Strand* a, Strand* b) { return a->since < b->since; });
+    const auto before = [](const Strand* a, const Strand* b) { return a->since < b->since; };
+    // One queue's are in order already.
+    if (!std::is_sorted(candidates_.begin(), candidates_.end(), before))
+        std::sort(candidates_.begin(), candidates_.end(), before);
     candidate_tasks_.clear();
     for (Strand* strand : candidates_) candidate_tasks_.push_back(strand->task);
     return *candidates_.at(schedule_->pick(choice, {now_, cpu}, candidate_tasks_));
@@ -185,12 +187,6 @@ void SimulatedSubstrate::make_dispatched(Strand& strand) {
     strand.since = events_.place(now_, Turn::completion);
 }
 
-Strand* SimulatedSubstrate::best_waiting(unsigned cpu) const noexcept {
-    Strand *bound = cpus_[cpu].queue.front(), *free = unbound_.front();
-    if (bound == nullptr || free == nullptr) return bound != nullptr ? bound : free;
-    return RunQueue::before(*free, *bound) ? free : bound;
-}
-
 bool SimulatedSubstrate::idle(unsigned cpu) const noexcept {
     return cpus_[cpu].holder == nullptr && cpus_[cpu].queue.empty();
 }
@@ -206,7 +202,7 @@ unsigned SimulatedSubstrate::idle_cpu(unsigned wanted) const noexcept {
 // Takes the strand that the schedule wants out of its queue.
 Strand& SimulatedSubstrate::pick_waiting(unsigned cpu, bool bound, bool unbound) {
     Strand* chosen = !bound ? unbound_.front() : !unbound ? cpus_[cpu].queue.front() : best_waiting(cpu);
-    if (!schedule_->takes_first()) {
+    if (asks_) {
         candidates_.clear();
         for (RunQueue* queue : {bound ? &cpus_[cpu].queue : nullptr, unbound ? &unbound_ : nullptr})
             if (queue != nullptr && !queue->empty() && queue->front()->task->nice == chosen->task->nice)
@@ -272,7 +268,7 @@ bool SimulatedSubstrate::gives_way(Strand& me) {
 
 // At a preemption point: does it keep its CPU, and the strands of other CPUs go first? Asked only if there are any.
 bool SimulatedSubstrate::lets_others_go(Strand& me) {
-    if (schedule_->takes_first()) return false;
+    if (!asks_) return false;
     candidate_tasks_.clear();
     for (unsigned c = 0; c < cpus_.size(); ++c) {
         if (c == me.cpu) continue;

@@ -138,8 +138,8 @@ EhGlobals& eh_globals() noexcept { return *reinterpret_cast<EhGlobals*>(abi::__c
 std::size_t page_size() noexcept { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
 // The fiber that a switch left, for the one it reached; and the one it reached, for a fresh fiber to know itself.
-thread_local Fiber* t_left = nullptr;
-thread_local Fiber* t_reached = nullptr;
+[[gnu::tls_model("initial-exec")]] thread_local Fiber* t_left = nullptr;
+[[gnu::tls_model("initial-exec")]] thread_local Fiber* t_reached = nullptr;
 
 }  // namespace
 

@@ -15,7 +15,7 @@ constexpr std::uint64_t kPatience = 16;
 
 // An address that no other living thread has.
 const void* this_thread() noexcept {
-    thread_local char mark = 0;
+    [[gnu::tls_model("initial-exec")]] thread_local char mark = 0;
     return &mark;
 }
 

@@ -82,7 +82,10 @@ public:
     };
     void set_switch_hook(const SwitchHook& hook) noexcept { hook_ = hook; }
     // Before anything is decided.
-    void set_schedule(std::unique_ptr<Schedule> schedule) noexcept { schedule_ = std::move(schedule); }
+    void set_schedule(std::unique_ptr<Schedule> schedule) noexcept {
+        schedule_ = std::move(schedule);
+        asks_ = !schedule_->takes_first();
+    }
     // Equal levels preempt each other neither at ticks nor at preemption points (Linux: PREEMPT_VOLUNTARY).
     void set_voluntary(bool on) noexcept { voluntary_ = on; }
     // More decisions than this: BudgetExceeded in init, once; from then on they are not limited.
@@ -162,7 +165,11 @@ private:
     unsigned idle_cpu(unsigned wanted) const noexcept;
     Strand& pick_waiting(unsigned cpu, bool bound, bool unbound);
     Strand& ask(Schedule::Choice choice, unsigned cpu);
-    Strand* best_waiting(unsigned cpu) const noexcept;
+    Strand* best_waiting(unsigned cpu) const noexcept {
+        Strand *bound = cpus_[cpu].queue.front(), *free = unbound_.front();
+        if (bound == nullptr || free == nullptr) return bound != nullptr ? bound : free;
+        return RunQueue::before(*free, *bound) ? free : bound;
+    }
     bool may_preempt(Schedule::Preemption why, Strand& holder, Strand& waiting);
     bool gives_way(Strand& me);
     bool lets_others_go(Strand& me);
@@ -187,6 +194,7 @@ private:
     Domain& domain_;
     const void* const thread_;  // I: stands for the owner
     std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
+    bool asks_ = false;  // not schedule_->takes_first()
     SwitchHook hook_;
     bool voluntary_ = false;
     bool trace_switches_ = false;
