@@ -135,7 +135,13 @@ PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept {
         if (PyObject* machine = machine_object(*domain)) {
             PyObject* result = PyObject_CallMethod(machine, "_handler_error", "OO", source, value);
             if (result == nullptr) PyErr_Clear();
+            const bool taken = result == Py_True;
             Py_XDECREF(result);
+            if (taken) {
+                Py_XDECREF(type);
+                Py_XDECREF(traceback);
+                return value;
+            }
         }
     }
     Py_INCREF(value);

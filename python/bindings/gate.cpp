@@ -36,6 +36,9 @@ public:
         if (self.gate_state == nullptr) {
             self.gate_state = PyThreadState_New(g_interpreter);
             self.gate_cleanup = &GilGate::cleanup;
+            attach(self);
+            trace_python(self);
+            return;
         } else if (_PyThreadState_UncheckedGet() == self.gate_state) [[unlikely]] {
             g_nested.push_back(&self);
             return;

@@ -19,6 +19,11 @@ Machine& machine_of(PyObject* object);
 // KeyboardInterrupt or SystemExit left a handler: the machine stops, and its booter raises it. Steals the references.
 void stop_simulated(Domain& domain, PyObject* type, PyObject* value, PyObject* traceback);
 
+// Python code of the machine's tasks may lose the CPU at every line, or every opcode: sets this up for the attached
+// thread state. GIL held.
+void trace_python(Task& task);
+
 void register_simulated(py::module_& m);
+void register_schedules(py::module_& m);
 
 }  // namespace bh_python

@@ -15,7 +15,12 @@ namespace {
 PyThreadState* attached() noexcept { return _PyThreadState_UncheckedGet(); }
 PyThreadState* state_of(const Task& task) noexcept { return static_cast<PyThreadState*>(task.gate_state); }
 
-void before(void*, Task& from, Task&) { from.gate_attached = attached() != nullptr; }
+void before(void*, Task& from, Task&) {
+    from.gate_attached = attached() != nullptr;
+    // Whoever destroys a machine stands for no task that the gate has seen; nor may the thread be left bound to
+    // another's thread state then.
+    if (from.adopted && from.gate_state == nullptr) from.gate_state = PyGILState_GetThisThreadState();
+}
 
 // GIL: a task that left with it finds it again, and one that left without does not hold it: whatever the bindings do
 // around a call of the engine, it is the same as if each task were a thread.

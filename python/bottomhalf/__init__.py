@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import _interpreter  # isort: skip  # noqa: F401  (first: it refuses sub-interpreters)
-from . import _core
+from . import _core, schedules
 from ._constants import IRQF, WQ, Busy, IrqReturn, Softirq
 from ._core import (
     BottomHalfError,
@@ -58,6 +58,7 @@ from ._core import (
     sleep,
     smp_processor_id,
 )
+from ._explore import Report, explore, replay
 from ._future import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, as_completed, wait
 from ._machine import Machine, Trace, WorkqueueAttrs, default_machine, submit
 
@@ -86,6 +87,7 @@ __all__ = [
     "MisuseError",
     "Mutex",
     "ReplayMismatch",
+    "Report",
     "SchedulingWhileAtomic",
     "Softirq",
     "SpinLock",
@@ -116,6 +118,7 @@ __all__ = [
     "current_work",
     "default_machine",
     "delayed_work",
+    "explore",
     "get_include",
     "in_atomic",
     "in_hardirq",
@@ -124,6 +127,8 @@ __all__ = [
     "in_softirq",
     "in_task",
     "irqs_disabled",
+    "replay",
+    "schedules",
     "sleep",
     "smp_processor_id",
     "submit",

@@ -146,7 +146,7 @@ class Machine(_core.MachineBase):
             raise ValueError(f"preempt={preempt!r}: allowed are 'full' and 'voluntary'")
         if schedule is not None and not simulated:
             raise ValueError("schedule= needs simulated=True: real threads are scheduled by the system")
-        maker = schedules._maker(schedule)
+        self._schedule_maker = None if schedule is None else schedules._check(schedule)._make()
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []
@@ -154,7 +154,7 @@ class Machine(_core.MachineBase):
         self.random = random.Random(seed)
         self._keeps: dict[Any, Any] = {}
         default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
-        super().__init__(cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", maker)
+        super().__init__(cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", self._schedule_maker)
         self._booted = True
         self._bind()
         self._boot_pid = os.getpid()
@@ -206,8 +206,12 @@ class Machine(_core.MachineBase):
         """Halted, or left behind by a fork."""
         return self._state in ("halted", "forked")
 
-    def _handler_error(self, source: Any, exception: BaseException) -> None:
+    #: True: whoever runs the machine looks at ``errors`` himself, and sys.unraisablehook is not called.
+    _takes_errors = False
+
+    def _handler_error(self, source: Any, exception: BaseException) -> bool:
         self.errors.append((source, exception))
+        return self._takes_errors
 
     def __repr__(self) -> str:
         state = self._state

@@ -40,7 +40,7 @@ unsigned hz_of(const MachineOptions& o) {
 Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
     if (o.simulated) {
         auto substrate = std::make_unique<SimulatedSubstrate>(domain_);
-        if (o.schedule) substrate->set_schedule(o.schedule());
+        if (auto schedule = o.schedule ? o.schedule() : nullptr) substrate->set_schedule(std::move(schedule));
         substrate->set_voluntary(o.voluntary);
         domain_.substrate = std::move(substrate);
     } else {
