@@ -118,8 +118,9 @@ extern Atomic<unsigned> g_simulated_machines;
 void pass_explore_point(Domain* domain) noexcept;
 
 // The beginning of an operation that another task may see: here a schedule may have another go first, and a simulated
-// machine serves the interrupts that are due. Nothing where the caller may not be preempted, or is no task of the
-// machine. Never throws: what init is to be told comes with its next call that can.
+// machine serves the interrupts that are due. Where the caller may not be preempted it keeps its CPU, and only the
+// tasks of other CPUs may go first. Nothing for who is no task of the machine. Never throws: what init is to be told
+// comes with its next call that can.
 // CONTEXT: no internal lock held.
 inline void explore_point(Domain& domain) noexcept {
     if (domain.simulated) [[unlikely]]

@@ -297,7 +297,7 @@ void SimulatedSubstrate::preemption_point(Task& self) {
         gave_way_ = &me;
         kept_cpu_ = &me;
         make_dispatched(me);
-    } else if (interrupts_ != 0 || events_.next() <= now_) {
+    } else if (preemptible(me) && (interrupts_ != 0 || events_.next() <= now_)) {
         // Goes on first when the interrupts are served.
         me.since = {};
         me.state = Strand::State::dispatched;

@@ -9,7 +9,7 @@ Atomic<unsigned> g_simulated_machines{0};
 // domain: where the operation is; null: wherever the calling task is.
 void pass_explore_point(Domain* domain) noexcept {
     Task* self = current_task();
-    if (self == nullptr || self->preempt_count != 0 || self->irqs_off != 0) return;
+    if (self == nullptr) return;
     Domain* own = self->domain.load(std::memory_order_relaxed);
     if (own == nullptr || (domain != nullptr && domain != own) || !own->simulated) return;
     if (own->state.load(std::memory_order_relaxed) >= DomainState::halted || self->substrate_data == nullptr) return;

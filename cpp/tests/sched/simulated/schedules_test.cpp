@@ -268,6 +268,36 @@ TEST_F(Schedules, NobodyIsAskedAboutNothing) {
     EXPECT_EQ(take_log(), "high@0 main@0");
 }
 
+// A section that may not be preempted keeps the tasks of its own CPU out, and not those of others.
+TEST_F(Schedules, AnAtomicSectionIsAloneOnItsCpuOnly) {
+    for (const bool one_cpu : {true, false}) {
+        int torn = 0;
+        ExhaustiveSearch search(2);
+        while (auto schedule = search.next_run()) {
+            boot(3);
+            machine().set_schedule(std::move(schedule));
+            int shared = 0;
+            for (const int cpu : {1, 2})
+                spawn(
+                    "adder",
+                    [&](Task& self) {
+                        explore_point(*domain);
+                        preempt_disable(self);
+                        const int before = shared;
+                        explore_point(*domain);
+                        shared = before + 1;
+                        preempt_enable(self);
+                    },
+                    one_cpu ? 1 : cpu);
+            EXPECT_TRUE(machine().run_until_idle());
+            join_all();
+            torn += shared != 2 ? 1 : 0;
+            search.run_over();
+        }
+        EXPECT_EQ(torn != 0, !one_cpu);
+    }
+}
+
 TEST_F(Schedules, VoluntaryPreemptionLeavesEqualsAtPointsAlone) {
     for (const bool voluntary : {false, true}) {
         boot(1);
