@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _core, schedules
 from ._machine import Machine
-from ._replay import Recorded, parse
+from ._replay import Deviation, Recorded, parse
 
 __all__ = ["Report", "explore", "replay"]
 
@@ -23,6 +23,9 @@ _NOT_USERS = [
     *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")),
 ]
 _ROWS = 120  # of a printed report; arbitrary
+_SHRINKS = 300  # runs spent on making a failing one simpler; arbitrary
+# Of no interest in a picture of who ran when.
+_DULL = {"timer_init", "workqueue_activate_work"}
 _WIDTH = 44  # of a column
 
 
@@ -71,7 +74,7 @@ class Report:
             return ""
         head = "  ".join([f"{'time':>12}", *(f"{f'CPU {cpu}':<{_WIDTH}}" for cpu in range(self.cpus))])
         lines = [head.rstrip(), "-" * len(head)]
-        events = self.trace
+        events = [event for event in self.trace if event.name not in _DULL]
         if len(events) > _ROWS:
             lines.append(f"{'...':>12}  ({len(events) - _ROWS} earlier events; report.trace has all)")
             events = events[-_ROWS:]
@@ -111,6 +114,16 @@ def _describe(event: _core.TraceEvent) -> str:
     what = fields.get("function", fields.get("action", fields.get("vec", fields.get("timer", ""))))
     context = "" if event.context == "task" else f"[{event.context}] "
     return f"{event.task}: {context}{short.get(event.name, event.name)} {what}".rstrip()
+
+
+class _Lenient(schedules.Schedule):
+    """Fifo but for some deviations, whose steps may turn out to be others than they were."""
+
+    def __init__(self, deviations: list[Deviation]) -> None:
+        self._deviations = deviations
+
+    def _make(self) -> _core._RecordedSchedule:
+        return _core._ReplaySchedule(self._deviations, True)
 
 
 class _Run:
@@ -174,6 +187,29 @@ class _Run:
                 f"nothing happens any more on machine '{machine.name}' (at {machine.now} s), and these still wait: "
                 + "; ".join(stuck)
             )
+
+
+def _shrink(
+    run_with: Callable[[schedules.Schedule], _Run], deviations: list[Deviation], failure: BaseException
+) -> tuple[list[Deviation], BaseException]:
+    """Fewer deviations that still lead to a failure of the same kind; and that failure."""
+    runs = 0
+    chunk = max(1, len(deviations) // 2)
+    while deviations and runs < _SHRINKS:
+        position, before = 0, len(deviations)
+        while position < len(deviations) and runs < _SHRINKS:
+            runs += 1
+            run = run_with(_Lenient(deviations[:position] + deviations[position + chunk :]))
+            found = run.maker.recording()[2]
+            if type(run.failure) is type(failure) and len(found) < len(deviations):
+                assert run.failure is not None
+                deviations, failure = found, run.failure
+            else:
+                position += chunk
+        if chunk == 1 and len(deviations) == before:
+            break
+        chunk = max(1, chunk // 2)
+    return deviations, failure
 
 
 def _options(cpus: int, seed: int, machine_options: dict[str, Any]) -> dict[str, Any]:
@@ -256,12 +292,19 @@ def explore(
             if again.maker.recording()[:2] != (taken, digest):
                 run.failure = _core.ReplayMismatch(
                     "audit: the program does not do the same under the same schedule: "
-                    f"{taken} decisions in one run, {again.maker.recording()[0]} in the next; look for time, randomness "
-                    "(use m.random), addresses, and what is left from one call to the next"
+                    f"{taken} decisions in one run, {again.maker.recording()[0]} in the next; look for time, "
+                    "randomness (use m.random), addresses, and what is left from one call to the next"
                 )
         if run.failure is not None:
             report.failures += 1
             if report.failure is None:
+                if not isinstance(run.failure, _core.ReplayMismatch):
+                    deviations, run.failure = _shrink(
+                        lambda s: _Run(program, s, options, python, max_steps, False), deviations, run.failure
+                    )
+                recorded = Recorded(
+                    cpus, options.get("hz", 1000), options.get("preempt", "full"), python, seed, deviations
+                )
                 report.failure, report.schedule, report.replay = run.failure, schedule, str(recorded)
             if not keep_going:
                 break

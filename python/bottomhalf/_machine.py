@@ -242,7 +242,7 @@ class Machine(_core.MachineBase):
             predicate = self._idle if until is None else until
             pause = 50e-6
             while not predicate():
-                # Nothing on the host tells when a predicate of the caller's changes: it is asked again, ever less often.
+                # Nothing on the host tells when a predicate of the caller's changes: asked again, ever less often.
                 self.sleep(pause)
                 pause = min(pause * 1.5, 2e-3)
         else:

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Recorded", "parse"]
+__all__ = ["Deviation", "Recorded", "parse"]
 
 _VERSION = "bh1"
 # A kind of decision in a letter: next task, next cpu, point, wakeup, tick.
