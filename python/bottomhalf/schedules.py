@@ -105,7 +105,7 @@ class Hypothesis(Schedule):
     """
 
     def __init__(self, data: Any, *, points: int = 3, horizon: int = 200) -> None:
-        from hypothesis import strategies as st
+        from hypothesis import strategies as st  # type: ignore[import-not-found, unused-ignore]  # only who uses this has it
 
         drawn = data.draw(
             st.lists(
