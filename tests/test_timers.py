@@ -189,7 +189,8 @@ def test_timers_fire_in_time_order(m):
 def test_delete_sync_waits_for_the_callback(m):
     """timer_delete does not wait for a running callback, timer_delete_sync does; False as nothing was pending."""
     t = Counted(hold=True)
-    t.timer.mod(0)
+    with m.on_cpu(1):
+        t.timer.mod(0)
     t.ran.wait(LONG)
     assert t.timer.delete() is False
     call = blocked_or_spinning(t.timer.delete_sync)
@@ -258,7 +259,8 @@ def test_callbacks_run_in_softirq_and_hand_over_to_work(m):
     t.timer.mod(0)
     eventually(lambda: len(seen) == 3)
     assert seen[0] is True and True in seen[1:]
-    assert "ksoftirqd/0" in comms() or "ksoftirqd/1" in comms()
+    if not m.simulated:  # there an interrupt serves it on the way out
+        assert "ksoftirqd/0" in comms() or "ksoftirqd/1" in comms()
 
 
 @pytest.mark.parametrize("delay", [-1, float("nan"), "1", None])
@@ -331,9 +333,9 @@ def test_many_timers(m):
     assert not any(timer.pending for timer in timers)
 
 
-def test_jiffies_and_now(m):
+def test_jiffies_and_now(m, substrate):
     """jiffies follow HZ and time since boot."""
     before, seconds = m.jiffies, m.now
     eventually(lambda: m.jiffies >= before + 5)
     assert m.now > seconds and m.now_ns > 0
-    assert m.hz == 1000 and m.cpus == 2 and m.simulated is False
+    assert m.hz == 1000 and m.cpus == 2 and m.simulated is (substrate == "simulated")
