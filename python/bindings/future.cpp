@@ -56,6 +56,7 @@ void future_dealloc(PyObject* self) {
     if (f->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
     future_clear(self);
     delete f->done;
+    LockGraph::forget(&f->work);
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -46,6 +46,7 @@ void take(PySpinLock* l, SpinKind kind) {
         l->core.lock(self);  // raises DeadlockError, before anything is off
         return;
     }
+    l->core.check(self, kind);
     // In the order of Linux: bottom halves or interrupts off, then preemption, then the lock.
     raise_context(self, kind);
     if (!l->core.try_lock(self)) {

@@ -183,7 +183,7 @@ PyObject* mutex_lock(PyObject* self, PyObject* const* args, Py_ssize_t nargs, Py
         PyMutex* x = of<Mutex>(self);
         Machine& m = x->owner.join([x] { return mutex_idle(x); }, "this mutex");
         Task& task = m.domain().self();
-        if (may_sleep(task) && x->core.try_lock(task)) return Py_NewRef(self);
+        if (!m.domain().simulated && may_sleep(task) && x->core.try_lock(task)) return Py_NewRef(self);
         throw_unless_ok(
             wait_in(x, m, a.values[0], [x](Task& t, Nanoseconds deadline) { return x->core.lock(t, deadline); }),
             "mutex_lock");

@@ -15,7 +15,18 @@ namespace {
 PyThreadState* attached() noexcept { return _PyThreadState_UncheckedGet(); }
 PyThreadState* state_of(const Task& task) noexcept { return static_cast<PyThreadState*>(task.gate_state); }
 
+// pybind11's stack of the calls that its dispatcher is in. It is the thread's, and its own business; but each task has
+// calls of its own that end in their own order.
+using Frame = py::detail::loader_life_support*& (*)();
+Frame frame_of_calls();
+template <Frame F>
+struct FrameAccess {
+    friend Frame frame_of_calls() { return F; }
+};
+template struct FrameAccess<&py::detail::loader_life_support::tls_current_frame>;
+
 void before(void*, Task& from, Task&) {
+    from.gate_frame = frame_of_calls()();
     from.gate_attached = attached() != nullptr;
     // Whoever destroys a machine stands for no task that the gate has seen; nor may the thread be left bound to
     // another's thread state then.
@@ -25,6 +36,7 @@ void before(void*, Task& from, Task&) {
 // GIL: a task that left with it finds it again, and one that left without does not hold it: whatever the bindings do
 // around a call of the engine, it is the same as if each task were a thread.
 void after(void*, Task&, Task& to) {
+    frame_of_calls()() = static_cast<py::detail::loader_life_support*>(to.gate_frame);
     PyThreadState* const now = attached();
     PyThreadState* const wanted = to.gate_attached ? state_of(to) : nullptr;
     if (now == wanted) {

@@ -20,6 +20,7 @@ void Completion::wake(bool all) noexcept {
 void Completion::complete() noexcept {
     explore_point();
     signal();
+    explore_point();
 }
 
 void Completion::signal() noexcept {
@@ -30,9 +31,12 @@ void Completion::signal() noexcept {
 
 void Completion::complete_all() noexcept {
     explore_point();
-    RawGuard guard(lock_);
-    done_ = kAll;
-    wake(true);
+    {
+        RawGuard guard(lock_);
+        done_ = kAll;
+        wake(true);
+    }
+    explore_point();
 }
 
 bool Completion::consume() noexcept {

@@ -2,15 +2,26 @@
 
 namespace bottomhalf {
 
+namespace {
+LockGraph* lock_graph(const Task& self) noexcept {
+    return self.domain.load(std::memory_order_relaxed)->lock_graph.get();
+}
+}  // namespace
+
 bool Mutex::try_lock(Task& self) noexcept {
     Task* none = nullptr;
-    return owner_.compare_exchange(none, &self);
+    if (!owner_.compare_exchange(none, &self)) return false;
+    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+        graph->taken(self, this, "mutex");
+    return true;
 }
 
 WaitResult Mutex::lock(Task& self, Nanoseconds deadline) {
     might_sleep(self, "mutex_lock");
     if (owner_.load() == &self)
         throw DeadlockError("mutex_lock: " + describe_task(self) + " holds this mutex already; it does not nest");
+    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+        graph->before(self, this, "mutex");
     return waiters_.wait(self, [&] { return try_lock(self); }, deadline, "mutex_lock", true);
 }
 
@@ -19,8 +30,11 @@ void Mutex::unlock(Task& self) {
     if (owner_.load() != &self)
         throw MisuseError("mutex-not-owner", "mutex_unlock: " + describe_task(self) +
                                                  " does not hold this mutex; the task that locked it must unlock it");
+    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+        graph->released(self, this);
     owner_.store(nullptr);
     waiters_.wake_now(1);
+    explore_point();
 }
 
 }  // namespace bottomhalf

@@ -7,6 +7,9 @@ struct Parked {
     Task* task;
     ListNode node;
 };
+LockGraph* lock_graph(const Task& self) noexcept {
+    return self.domain.load(std::memory_order_relaxed)->lock_graph.get();
+}
 void disable(Task& self, SpinKind kind) {
     if (kind == SpinKind::bh) local_bh_disable(self);
     if (kind == SpinKind::irqsave) local_irq_save(self);
@@ -21,7 +24,18 @@ void enable(Task& self, SpinKind kind) {
 
 bool SpinLock::acquire(Task& self) noexcept {
     Task* none = nullptr;
-    return owner_.compare_exchange(none, &self);
+    if (!owner_.compare_exchange(none, &self)) return false;
+    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+        graph->taken(self, this, "spin lock");
+    return true;
+}
+
+void SpinLock::check(Task& self, SpinKind kind) {
+    LockGraph* graph = lock_graph(self);
+    if (graph == nullptr) [[likely]]
+        return;
+    graph->check_context(self, this, kind == SpinKind::bh, kind == SpinKind::irqsave);
+    graph->before(self, this, "spin lock");
 }
 
 bool SpinLock::try_lock(Task& self, SpinKind kind) {
@@ -35,6 +49,7 @@ bool SpinLock::try_lock(Task& self, SpinKind kind) {
 void SpinLock::lock(Task& self, SpinKind kind) {
     if (owner_.load() == &self)
         throw DeadlockError("spin_lock: " + describe_task(self) + " holds this lock already; it does not nest");
+    check(self, kind);
     explore_point();
     disable(self, kind);
     Substrate& substrate = *self.domain.load(std::memory_order_relaxed)->substrate;
@@ -66,6 +81,8 @@ void SpinLock::lock(Task& self, SpinKind kind) {
 void SpinLock::unlock(Task& self, SpinKind kind) {
     if (owner_.load() != &self)
         throw MisuseError("spinlock-not-owner", "spin_unlock: " + describe_task(self) + " does not hold this lock");
+    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+        graph->released(self, this);
     owner_.exchange(nullptr);
     if (parked_.load() != 0) {
         RawGuard guard(wait_lock_);

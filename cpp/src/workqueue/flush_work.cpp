@@ -112,6 +112,11 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     if (work.func == nullptr)
         throw MisuseError("work-without-function", std::string(call) + ": the item has no function");
     check_self_wait(work, call);
+    if (Task* task = current_task()) {
+        Domain* domain = task->domain.load();
+        if (domain != nullptr && domain->lock_graph != nullptr) [[unlikely]]
+            domain->lock_graph->before(*task, &work, "item " + describe_function(*domain, &work, work.func));
+    }
     explore_point();
     Barrier barrier;
     Task* self = nullptr;

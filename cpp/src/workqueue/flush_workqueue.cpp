@@ -102,6 +102,8 @@ void Workqueue::flush(Nanoseconds deadline) {
                             describe_function(domain_, self.worker->current_work, self.worker->current_func) +
                             ", which runs on that workqueue: it would wait for itself");
     check_reclaim(self, *this, "flush_workqueue");
+    if (domain_.lock_graph != nullptr) [[unlikely]]
+        domain_.lock_graph->before(self, this, "workqueue '" + name_ + "'");
     explore_point(domain_);
     WaitScope scope(self, nullptr, this, "flush_workqueue");
     Flusher flusher;

@@ -40,10 +40,36 @@ void Worker::running(Task&) noexcept {
 
 namespace {
 
+// To the lock graph a handler holds its item and its workqueue.
+class HeldWhileRunning {
+public:
+    HeldWhileRunning(Domain& domain, Task& self, Work& work, Workqueue& wq)
+        : graph_(domain.lock_graph.get()), self_(self), work_(&work), wq_(&wq) {
+        if (graph_ == nullptr) [[likely]]
+            return;
+        graph_->taken(self, wq_, "workqueue '" + wq.name() + "'");
+        graph_->taken(self, work_, "item " + describe_function(domain, &work, work.func));
+    }
+    ~HeldWhileRunning() {
+        if (graph_ == nullptr) [[likely]]
+            return;
+        graph_->released(self_, work_);
+        graph_->released(self_, wq_);
+    }
+    HeldWhileRunning(const HeldWhileRunning&) = delete;
+    HeldWhileRunning& operator=(const HeldWhileRunning&) = delete;
+
+private:
+    LockGraph* const graph_;
+    Task& self_;
+    const void *const work_, *const wq_;  // may be gone at the end
+};
+
 void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
     Task& self = *worker.task;
     // A BH worker is a softirq: what counts is what the handler added.
     const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
+    const HeldWhileRunning held(domain, self, work, *worker.current_pwq->wq);
     try {
         func(&work);
     } catch (const MachineExit&) {

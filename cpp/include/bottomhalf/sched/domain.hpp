@@ -12,6 +12,7 @@
 #include "bottomhalf/base/cpu_mask.hpp"
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/cpu.hpp"
+#include "bottomhalf/sched/lock_graph.hpp"
 #include "bottomhalf/sched/task.hpp"
 #include "bottomhalf/trace/kernel_log.hpp"
 #include "bottomhalf/trace/sink.hpp"
@@ -45,6 +46,7 @@ struct Domain {
     IrqController* irqs = nullptr;             // I
     TimerSubsystem* timers = nullptr;          // I
     WorkqueueSubsystem* workqueues = nullptr;  // I
+    std::unique_ptr<LockGraph> lock_graph;     // I: of simulated machines, else null
 
     struct Hooks {
         // The clock event of a CPU is due (time installs it; called outside any lock, in task context of the clock).

@@ -47,6 +47,7 @@ struct Task {
     bool may_gate = false;                   // O: callbacks behind a gate may run in this task (see interrupt/softirq)
     void* gate_state = nullptr;              // O: what a gate keeps for this task
     bool gate_attached = false;              // O: the gate was held when a simulated task left its stack
+    void* gate_frame = nullptr;              // O: what else the gate keeps of it meanwhile
     void (*gate_cleanup)(Task&) = nullptr;   // O: gives it back when the task ends
     void (*entry)(Task&, void*) = nullptr;   // I
     void* entry_arg = nullptr;               // I

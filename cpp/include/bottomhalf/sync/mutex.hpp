@@ -7,6 +7,11 @@ namespace bottomhalf {
 
 class Mutex {
 public:
+    Mutex() noexcept = default;
+    ~Mutex() { LockGraph::forget(this); }
+    Mutex(const Mutex&) = delete;
+    Mutex& operator=(const Mutex&) = delete;
+
     // CONTEXT: task that may sleep. Throws DeadlockError when the caller holds it, SchedulingWhileAtomic, MachineExit.
     WaitResult lock(Task& self, Nanoseconds deadline = kForever);
     bool try_lock(Task& self) noexcept;

@@ -12,10 +12,17 @@ enum class SpinKind : std::uint8_t { plain, bh, irqsave };
 
 class SpinLock {
 public:
+    SpinLock() noexcept = default;
+    ~SpinLock() { LockGraph::forget(this); }
+    SpinLock(const SpinLock&) = delete;
+    SpinLock& operator=(const SpinLock&) = delete;
+
     // CONTEXT: any (irqsave when hard interrupts take it too, bh when softirqs do).
     // Throws DeadlockError when the caller holds it.
     void lock(Task& self, SpinKind kind = SpinKind::plain);
     bool try_lock(Task& self, SpinKind kind = SpinKind::plain);
+    // What lock() of this kind checks before anything else; for who has taken the context apart. Simulated machines.
+    void check(Task& self, SpinKind kind);
     // Throws MisuseError("spinlock-not-owner"). The bh form runs pending softirqs.
     void unlock(Task& self, SpinKind kind = SpinKind::plain);
     bool locked() const noexcept { return owner_.load() != nullptr; }

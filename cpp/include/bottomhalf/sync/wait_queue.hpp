@@ -48,7 +48,9 @@ public:
     // CONTEXT: any.
     unsigned wake(unsigned n = 1) noexcept {
         explore_point();
-        return wake_now(n);
+        const unsigned woken = wake_now(n);
+        explore_point();
+        return woken;
     }
     unsigned wake_all() noexcept { return wake(~0u); }
     // The same as a part of an operation of the engine, which may hold internal locks: no preemption point.
