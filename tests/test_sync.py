@@ -120,6 +120,7 @@ def test_a_contended_mutex_waits(m):
 
 
 @pytest.mark.parametrize("how", ["plain", "bh", "irqsave"])
+@pytest.mark.host("a simulated machine has one thread, whose GIL nobody else wants")
 def test_a_contended_spin_lock_lets_the_gil_go(m, how):
     """A holder that needs the interpreter to go on is not starved by the one that spins."""
     lock = bh.SpinLock()

@@ -136,11 +136,13 @@ def test_scheduled_while_running_on_another_cpu(m):
     assert (t.runs, t.most, t.cpus) == (2, 1, [1, 0])
 
 
-def test_different_tasklets_run_at_the_same_time(m):
+def test_different_tasklets_run_at_the_same_time(boot):
     """Two tasklets on two CPUs may overlap."""
+    machine = boot(cpus=3)
+    machine.activate()
     one, two = Counted(hold=True), Counted(hold=True)
-    for cpu, t in enumerate((one, two)):
-        with m.on_cpu(cpu):
+    for cpu, t in enumerate((one, two), start=1):
+        with machine.on_cpu(cpu):
             t.tasklet.schedule()
     one.started.wait(LONG)
     two.started.wait(LONG)
@@ -240,8 +242,9 @@ def test_kill_of_a_disabled_scheduled_tasklet_waits_until_enabled(m):
 
 def test_kill_against_self_reschedule_terminates(m):
     """kill takes SCHED itself, so the self-schedule becomes a no-op."""
-    t = Counted(then=lambda tasklet: tasklet.schedule())
-    t.tasklet.schedule()
+    t = Counted(then=lambda tasklet: (bh.burn(1e-5), tasklet.schedule()))
+    with m.on_cpu(1):
+        t.tasklet.schedule()
     t.started.wait(LONG)
     t.tasklet.kill(LONG)
     runs = t.runs
