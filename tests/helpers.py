@@ -298,6 +298,11 @@ def comms():
     return names
 
 
+def task_names(m):
+    """The names of the machine's tasks: on a host machine as ps -L shows them."""
+    return [task.name for task in m.tasks()] if m.simulated else comms()
+
+
 def log_text(m):
     """The kernel log as dmesg prints it."""
     return "\n".join(str(line) for line in m.log)

@@ -410,6 +410,7 @@ with bh.Machine(cpus=2) as m:
     assert python(code).stdout.splitlines() == ["interrupted", "works on"]
 
 
+@pytest.mark.host("a simulated machine never waits for real, so no signal finds it asleep")
 def test_other_signals_do_not_end_a_wait(m):
     """A signal whose handler returns leaves the wait as it is."""
     seen = []

@@ -97,7 +97,7 @@ def sleepers():
         return lambda: q.wait_event(lambda: go), let
 
     def blocking():
-        # What blocks for real blocks a simulated machine as a whole: there it spins, and the pool believes what it is told.
+        # What blocks for real blocks a simulated machine as a whole: there it spins, and the pool believes its word.
         simulated = bh.current_machine().simulated
         event = Hold() if simulated else threading.Event()
 
@@ -196,9 +196,8 @@ def test_a_thousand_sleepers_end_and_their_workers_go_idle(m):
     assert len(ended) == 1000
     stats = m.system_wq.stats()
     assert stats.started == stats.completed
-    assert len([t for t in m.tasks() if t.name.startswith("kworker")]) <= 2 * 256 + 40, (
-        "never more workers than max_active allows, with the spares"
-    )
+    workers = [task for task in m.tasks() if task.name.startswith("kworker")]
+    assert len(workers) <= 2 * 256 + 40, "never more workers than max_active allows, with the spares"
     works_on(m)
 
 
