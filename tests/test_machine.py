@@ -17,12 +17,12 @@ from helpers import (
     NEVER,
     Call,
     Item,
-    comms,
     eventually,
     held_item,
     noop,
     python,
     run_in_work,
+    task_names,
     threads,
     works_on,
 )
@@ -31,10 +31,10 @@ import bottomhalf as bh
 from bottomhalf import linux
 
 
-def test_boot(boot):
+def test_boot(boot, substrate):
     """A machine has the CPUs and the HZ it was given, a name, and a one-line repr that says what to do next."""
     machine = boot(cpus=3, hz=250, name="three")
-    assert (machine.cpus, machine.hz, machine.simulated) == (3, 250, False)
+    assert (machine.cpus, machine.hz, machine.simulated) == (3, 250, substrate == "simulated")
     assert "three" in repr(machine) and "\n" not in repr(machine)
     assert machine.now >= 0 and machine.now_ns >= 0 and machine.jiffies is not None
     machine.halt(timeout=LONG)
@@ -42,8 +42,9 @@ def test_boot(boot):
 
 
 def test_default_number_of_cpus(boot):
-    """cpus=None: the CPUs this process may use."""
-    assert boot().cpus == len(os.sched_getaffinity(0))
+    """cpus=None: the CPUs this process may use; simulated: 4."""
+    machine = boot()
+    assert machine.cpus == (4 if machine.simulated else len(os.sched_getaffinity(0)))
 
 
 def test_more_cpus_than_the_host_has(boot):
@@ -186,6 +187,7 @@ def test_halt_is_idempotent(boot, pending):
     machine.halt()
 
 
+@pytest.mark.host("a simulated machine is halted by its booter, who cannot open a gate meanwhile")
 def test_halt_drains_or_cancels(boot):
     """halt("drain") runs what is queued, halt("cancel") drops it; running items end either way."""
     for pending, runs in (("drain", 1), ("cancel", 0)):
@@ -202,6 +204,25 @@ def test_halt_drains_or_cancels(boot):
         assert item.runs == runs and not item.work.pending and item.work.busy == 0
         assert future_item.done()
         assert future_item.cancelled() is (pending == "cancel")
+
+
+@pytest.mark.simulated("the host has its own, with a second thread")
+@pytest.mark.parametrize(("pending", "runs"), [("drain", 1), ("cancel", 0)])
+def test_halt_of_a_simulated_machine_drains_or_cancels(boot, pending, runs):
+    """The same with an item that is halfway through its run: drain waits in virtual time, cancel throws it out."""
+    machine = boot(cpus=1)
+    machine.activate()
+    wq = machine.alloc_workqueue("one", bh.WQ(0), 1)
+    holder, item = Item(gated=False, then=lambda _: bh.sleep(3600)), Item(gated=False)
+    wq.queue(holder.work)
+    future_item = wq.submit(lambda: "ran")
+    wq.queue(item.work)
+    holder.wait_started()
+    machine.halt(pending=pending)
+    assert holder.runs == 1 and holder.ends == runs
+    assert item.runs == runs and not item.work.pending and item.work.busy == 0
+    assert future_item.cancelled() is (pending == "cancel")
+    assert future_item.done()
 
 
 def test_bad_halt_mode(m):
@@ -239,6 +260,7 @@ def test_halted_machines_say_so(boot):
     assert list(machine.errors) == []
 
 
+@pytest.mark.host("a simulated machine is its booter's alone")
 def test_halt_from_another_thread(m):
     """A machine may be halted from another thread while its booter waits; that wait ends.
 
@@ -312,6 +334,7 @@ def test_on_cpu(m):
             pass
 
 
+@pytest.mark.host("a task of a simulated machine begins on its parent's CPU")
 def test_home_cpus(boot):
     """An ordinary thread has a home CPU: the first caller 0, then round robin."""
     machine = boot(cpus=2)
@@ -357,7 +380,7 @@ def test_thread_names(m):
         run_in_work(m.system_wq, noop_value, cpu=cpu)
         run_in_work(m.system_highpri_wq, noop_value, cpu=cpu)
     run_in_work(m.system_unbound_wq, noop_value)
-    names = comms()
+    names = task_names(m)
     for expected in ("kworker/0:0", "kworker/1:0", "kworker/0:0H", "kworker/1:0H"):
         assert any(re.fullmatch(re.escape(expected) + r"([+-].*)?", name) for name in names), (expected, names)
     assert any(re.match(r"kworker/u\d+:0", name) for name in names), names
@@ -550,12 +573,7 @@ def test_random(boot):
     assert draws[0][0] == random.Random(7).random()
 
 
-def test_simulated_is_not_there_yet():
-    """A simulated machine has no Python face yet, and says so."""
-    with pytest.raises(bh.Unsupported):
-        bh.Machine(cpus=2, simulated=True)
-
-
+@pytest.mark.host("a simulated one has devices")
 def test_devices_are_simulated(m):
     """m.at belongs to simulated machines."""
     with pytest.raises(bh.Unsupported):

@@ -270,11 +270,6 @@ def test_types_without_a_constructor():
         refused(TypeError, getattr(bh, name))
 
 
-def test_not_a_machine_of_this_process_phase():
-    """Simulated machines are refused for now, and the error says what exists."""
-    refused(bh.Unsupported, lambda: bh.Machine(simulated=True))
-
-
 @pytest.mark.parametrize(
     "name", ["queue", "queue_many", "queue_delayed", "mod_delayed", "submit", "flush", "drain", "destroy"]
 )
