@@ -22,6 +22,8 @@ from helpers import LONG, eventually, threads
 
 import bottomhalf as bh
 
+pytest_plugins = ["pytester"]
+
 WATCHDOG = 120  # seconds for a whole test; arbitrary, only a hang reaches it
 
 

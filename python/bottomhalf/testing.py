@@ -64,6 +64,7 @@ class _Run:
         self.machine._takes_errors = True
         if max_steps is not None:
             _core._sim_max_steps(self.machine, max_steps)
+        self._boot = len(self.machine.trace().events)
         self.machine._enter()
 
     def check(self, failed: bool) -> BaseException | None:
@@ -102,7 +103,7 @@ class _Run:
         self._log = "\n".join(map(str, self.machine.log))
 
     def _trace_text(self) -> str:
-        events = self.machine.trace().events
+        events = self.machine.trace().events[self._boot :]
         lines = [str(event) for event in events[-_EVENTS:]]
         if len(events) > _EVENTS:
             lines.insert(0, f"({len(events) - _EVENTS} earlier events; machine.trace() has all)")
