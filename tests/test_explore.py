@@ -748,3 +748,20 @@ def test_explore_leaves_nothing_behind():
         "print(sorted({'hypothesis', 'pytest', 'asyncio'} & set(sys.modules)))\n"
     )
     assert done.stdout == "[]\n"
+
+
+def test_the_example_of_the_readme(capsys):
+    """What it prints here is what it is said to print there, as far as that does not depend on the search."""
+    text = (TESTS.parent / "README.md").read_text()
+    section = text.split("## The laboratory\n")[1].split("\n## ")[0]
+    code, said = re.search(r"```python\n(.*?)```\n+```text\n(.*?)```", section, re.DOTALL).groups()
+    exec(code, {"bh": bh})
+    printed = capsys.readouterr().out
+    for kind in (
+        r"^1 of \d+ schedules failed",
+        r"^AttributeError: .*$",
+        r"bottomhalf\.replay\(unplugged, 'bh1:2:1000:",
+    ):
+        here, there = re.search(kind, printed, re.MULTILINE), re.search(kind, said, re.MULTILINE)
+        assert here and there
+    assert re.search(r"^AttributeError.*$", printed, re.MULTILINE)[0] in said

@@ -714,11 +714,17 @@ def test_thread_locals_of_ended_tasks_are_freed():
     assert [reference() for reference in references] == [None]
 
 
-def test_deep_recursion(two):
-    """RecursionError in the task that recurses; the others have their own depth, and the machine goes on."""
+def _python_forever(n):
+    return _python_forever(n + 1)
 
-    def forever(n):
-        return forever(n + 1)
+
+def _c_forever(n):
+    return max([n], key=lambda _: _c_forever(n + 1))
+
+
+@pytest.mark.parametrize("forever", [_python_forever, _c_forever])
+def test_deep_recursion(two, forever):
+    """RecursionError in the task that recurses, whether or not it takes C stack; the others have their own depth."""
 
     def deep(n):
         if n == 0:
@@ -846,6 +852,39 @@ def test_many_tasks_at_once(two):
     bh.sleep(0.001)
     gate.complete_all()
     assert sum(task.join() for task in tasks) == sum(range(1000))
+
+
+def test_other_threads_of_python_go_on():
+    """Threads that want the interpreter's lock get it in the middle of a task, and what they do is not disturbed."""
+    done = python(
+        "import threading, bottomhalf as bh\n"
+        "sys.setswitchinterval(1e-5)\n"
+        "stop, counts = threading.Event(), []\n"
+        "def count():\n"
+        "    n = 0\n"
+        "    while not stop.is_set():\n"
+        "        n += 1\n"
+        "    counts.append(n)\n"
+        "threads = [threading.Thread(target=count) for _ in range(2)]\n"
+        "for thread in threads:\n"
+        "    thread.start()\n"
+        "def program(machine):\n"
+        "    def handler(work):\n"
+        "        for _ in range(3):\n"
+        "            sum(range(50))\n"
+        "            bh.cond_resched()\n"
+        "    works = [bh.Work(handler) for _ in range(4)]\n"
+        "    for index, work in enumerate(works):\n"
+        "        work.schedule(cpu=index % 2)\n"
+        "    bh.sleep(0.001)\n"
+        "for preempt_python in (None, 'line', 'opcode'):\n"
+        "    print(bh.explore(program, schedules=100, preempt_python=preempt_python))\n"
+        "stop.set()\n"
+        "for thread in threads:\n"
+        "    thread.join()\n"
+        "print(all(counts), len(counts))\n"
+    )
+    assert done.stdout == "100 schedules: no failure\n" * 3 + "True 2\n"
 
 
 def test_interpreter_exit_with_a_machine_left_open():
