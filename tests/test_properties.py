@@ -2,17 +2,21 @@
 
 Handlers stand at gates, so every state is held until a rule lets a run end: the machine is deterministic although its
 threads are real. After every rule the engine must agree with the model on pending, busy and the number of runs.
+
+On a simulated machine Hypothesis draws the schedule too: a failure shrinks to a small program and a small interleaving.
 """
 
 from __future__ import annotations
 
+import helpers
 import pytest
 from helpers import LONG, NEVER, Call, Item, eventually
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import bottomhalf as bh
+from bottomhalf import testing
 
 ITEMS = 4
 LIMITS = (1, 2)  # max_active of the two workqueues
@@ -106,10 +110,11 @@ class Model:
 
 
 class WorkMachine(RuleBasedStateMachine):
-    def __init__(self):
-        super().__init__()
-        self.m = bh.Machine(cpus=2, name="property")
+    def boot(self, **options):
+        """What an example begins with."""
+        self.m = bh.Machine(cpus=2, name="property", **options)
         self.m.activate()
+        helpers.MACHINES.append(self.m)
         self.wqs = [self.m.alloc_workqueue(f"limit{n}", bh.WQ(0), n) for n in LIMITS]
         domains = [Domain(limit) for limit in LIMITS]
         self.items = [Item(bh.DelayedWork, name=f"item{n}") for n in range(ITEMS)]
@@ -127,6 +132,7 @@ class WorkMachine(RuleBasedStateMachine):
                 wq.destroy(LONG)
         finally:
             self.m.halt(pending="cancel", timeout=LONG)
+            helpers.MACHINES.remove(self.m)
 
     @rule(n=items)
     def queue(self, n):
@@ -231,8 +237,29 @@ class WorkMachine(RuleBasedStateMachine):
             )
 
 
-TestWorkMachine = WorkMachine.TestCase
-TestWorkMachine.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestWorkMachine.pytestmark = pytest.mark.watchdog(600)
+class HostWorkMachine(WorkMachine):
+    @initialize()
+    def on_threads(self):
+        """Real threads, scheduled by the system."""
+        self.boot()
+
+
+class SimulatedWorkMachine(WorkMachine):
+    @initialize(schedule=testing.schedules(points=4, horizon=150))
+    def on_a_schedule(self, schedule):
+        """One thread, scheduled by Hypothesis."""
+        self.boot(simulated=True, schedule=schedule)
+
+
+def case(machine, examples, steps):
+    """The test of a state machine."""
+    test = machine.TestCase
+    test.settings = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    test.pytestmark = pytest.mark.watchdog(600)
+    return test
+
+
+TestHostWorkMachine = case(HostWorkMachine, 25, 30)
+TestSimulatedWorkMachine = case(SimulatedWorkMachine, 100, 50)
