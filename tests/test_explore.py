@@ -727,6 +727,14 @@ def test_wrong_arguments(case):
         call()
 
 
+def test_not_from_a_handler(found):
+    """There the handler's machine would be the current one, not the explored one."""
+    calls = [lambda: bh.explore(harmless, schedules=1), lambda: bh.replay(check_then_act, found.replay)]
+    with bh.Machine(simulated=True) as machine:
+        for call in calls:
+            assert isinstance(machine.system_wq.submit(call).exception(), bh.BottomHalfError)
+
+
 def test_within_a_machine_and_within_another_exploration():
     """The caller's machine is untouched; programs may explore programs."""
     with bh.Machine(simulated=True, name="outer") as machine:
@@ -760,7 +768,7 @@ def test_the_example_of_the_readme(capsys):
     for kind in (
         r"^1 of \d+ schedules failed",
         r"^AttributeError: .*$",
-        r"bottomhalf\.replay\(unplugged, 'bh1:2:1000:",
+        r"replay\(unplugged, 'bh1:2:1000:",
     ):
         here, there = re.search(kind, printed, re.MULTILINE), re.search(kind, said, re.MULTILINE)
         assert here and there

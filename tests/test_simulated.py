@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import signal
 import sys
 import threading
 import weakref
@@ -376,6 +377,23 @@ def test_what_a_device_raises_is_served_on_the_way_out(two):
     assert [time for _, time in order] == [1_000_000, 1_000_000, 5_000_000, 5_000_000]
 
 
+def test_softirqs_are_served_ten_times_on_the_way_out(one):
+    """A softirq that raises itself: ten passes after the interrupt, the rest in ksoftirqd when the task lets go."""
+    tasks = []
+
+    def receive():
+        tasks.append(bh.current_task().name)
+        if len(tasks) < 25:
+            one.raise_softirq(bh.Softirq.NET_RX)
+
+    one.open_softirq(bh.Softirq.NET_RX, receive)
+    one.at(0.001, lambda: one.raise_softirq(bh.Softirq.NET_RX))
+    bh.burn(0.002)
+    assert tasks == ["init"] * 10
+    one.run()
+    assert tasks == ["init"] * 10 + ["ksoftirqd/0"] * 15
+
+
 def test_burn_is_interrupted_at_the_exact_instant(two):
     """What the interrupt takes, the burn has left afterwards; another CPU's burn is not touched."""
     seen = []
@@ -507,6 +525,39 @@ def test_another_thread_is_refused(two, call):
     assert bh.submit(lambda: "fine").result() == "fine"
 
 
+def test_only_the_booter_runs_the_machine(two):
+    """A handler that ran it would wait for itself; nothing has happened after the refusal."""
+    for call in (two.run, lambda: two.run(until=3.0)):
+        with pytest.raises(bh.Unsupported, match="only the thread that booted the machine can run it"):
+            two.system_wq.submit(call).result()
+    with pytest.raises(bh.DeadlockError, match="halt it from outside"):
+        two.system_wq.submit(two.halt).result()
+    assert two.now == 0.0
+
+
+def test_a_forked_child_boots_its_own():
+    """The parent's machine is halted there; in the parent it goes on."""
+    done = python(
+        "import os, bottomhalf as bh\n"
+        "m = bh.Machine(cpus=2, simulated=True)\n"
+        "with m:\n"
+        "    task = m.spawn(bh.sleep, 1.0)\n"
+        "    bh.sleep(0.5)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        try:\n"
+        "            m.run()\n"
+        "        except bh.MachineHalted:\n"
+        "            with bh.Machine(cpus=2, simulated=True) as own:\n"
+        "                os._exit(own.system_wq.submit(lambda: 7).result())\n"
+        "        os._exit(1)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+        "    task.join()\n"
+        "    print(m.now)\n"
+    )
+    assert done.stdout == "1.0\n"
+
+
 def test_machines_in_turns():
     """Several simulated machines in one thread, each with its own time and tasks, interleaved as one likes."""
     machines = [bh.Machine(cpus=1, simulated=True, name=f"turn{n}") for n in range(3)]
@@ -572,6 +623,41 @@ def test_halting_unwinds_what_waits():
         assert unwound == []
         machine.halt("cancel")
     assert sorted(unwound) == ["a", "b", "finally", "finally"]
+
+
+def test_a_signal_in_a_handler_reaches_the_booter(two):
+    """Ctrl-C while a handler computes: KeyboardInterrupt, with the handler in its traceback, where it is run."""
+
+    def handler(work):
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on after Ctrl-C")
+
+    work = bh.Work(handler)
+    work.schedule()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        work.flush()
+    assert "handler" in [entry.name for entry in caught.traceback]
+    assert two.system_wq.submit(lambda: "fine").result() == "fine"
+
+
+def test_a_machine_that_nobody_refers_to_is_halted():
+    """With a warning; what waits in its tasks is unwound."""
+    unwound = []
+
+    def waits():
+        try:
+            bh.Completion().wait()
+        except bh.MachineExit:
+            unwound.append(True)
+            raise
+
+    machine = bh.Machine(cpus=1, simulated=True)
+    machine.spawn(waits)
+    machine.run(until=1.0)
+    with pytest.warns(ResourceWarning, match="was not halted"):
+        del machine
+        gc.collect()
+    assert unwound == [True]
 
 
 # --- Python's own state across switches ------------------------------------------------------------------------------
