@@ -315,7 +315,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 main = threading.get_native_id()
 
 def press():
-    wait_asleep(main)
+    wait_asleep(main, patience=1)  # a wait that polls is never seen asleep
     os.kill(os.getpid(), signal.SIGINT)
 
 with bh.Machine(cpus=2) as m:
