@@ -594,11 +594,21 @@ def test_preemption_between_lines_and_opcodes(program, preempt_python, finds):
         assert type(replayed(program, report.replay)) is AssertionError
 
 
-def test_a_tracer_of_the_users_is_left_alone():
-    """After an exploration with preemption by lines, sys.settrace is as before."""
+@pytest.mark.parametrize("preempt_python", [None, "line", "opcode"])
+def test_a_tracer_of_the_users_is_left_alone(preempt_python):
+    """A debugger's or a coverage tool's: after the exploration it is there as before."""
+
+    def tracer(frame, event, argument):
+        return tracer
+
     before = sys.gettrace()
-    bh.explore(lost_update, preempt_python="line", schedules=3, keep_going=True)
-    assert sys.gettrace() is before
+    sys.settrace(tracer)
+    try:
+        bh.explore(lost_update, preempt_python=preempt_python, schedules=3, keep_going=True)
+        after = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert after is tracer
 
 
 # --- schedules -------------------------------------------------------------------------------------------------------
