@@ -69,6 +69,9 @@ bool alive(PyObject* object) {
 PyObject* machine_object(Domain& domain) noexcept { return static_cast<PyObject*>(domain.host_data.load()); }
 
 MachineHold::MachineHold(Domain* domain) noexcept {
+    // A machine's own tasks do not keep it: it waits for them when it goes.
+    const Task* task = current_task();
+    if (task != nullptr && !task->adopted && task->domain.load() == domain) return;
     if (domain != nullptr) object_ = Py_XNewRef(machine_object(*domain));
 }
 
@@ -143,7 +146,9 @@ void register_machine(py::module_& m) {
              })
         .def("_enter",
              [](py::object self) {
-                 self.cast<MachineHandle&>().domain().require_alive();
+                 MachineHandle& h = self.cast<MachineHandle&>();
+                 h.domain().require_alive();
+                 if (h.domain().simulated) h.domain().self();  // raises WrongThread
                  t_entered.push_back(self.inc_ref().ptr());
              })
         .def("_leave",
@@ -158,7 +163,9 @@ void register_machine(py::module_& m) {
         .def(
             "activate",
             [](py::object self) {
-                self.cast<MachineHandle&>().domain().require_alive();
+                MachineHandle& h = self.cast<MachineHandle&>();
+                h.domain().require_alive();
+                if (h.domain().simulated) h.domain().self();  // raises WrongThread
                 Py_XSETREF(t_activated, self.inc_ref().ptr());
             },
             "Make this the current machine of the calling thread, until it is halted or another one is activated.")

@@ -12,7 +12,15 @@ namespace bh_python {
 
 namespace {
 
-PyThreadState* attached() noexcept { return _PyThreadState_UncheckedGet(); }
+// The thread state that this thread of the system has attached, or null.
+PyThreadState* attached() noexcept {
+    PyThreadState* const current = _PyThreadState_UncheckedGet();
+#if PY_VERSION_HEX < 0x030c0000
+    // There it is the one of whatever thread has the GIL.
+    if (current != PyGILState_GetThisThreadState()) return nullptr;
+#endif
+    return current;
+}
 PyThreadState* state_of(const Task& task) noexcept { return static_cast<PyThreadState*>(task.gate_state); }
 
 // pybind11's stack of the calls that its dispatcher is in. It is the thread's, and its own business; but each task has

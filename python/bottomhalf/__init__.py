@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import _interpreter  # isort: skip  # noqa: F401  (first: it refuses sub-interpreters)
 from . import _core, schedules
@@ -135,6 +137,13 @@ __all__ = [
     "wait",
     "work",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The plug-in for tests is imported by whoever uses it.
+    if name == "testing":
+        return importlib.import_module(".testing", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def work(func: Callable[[Work], object]) -> Work:

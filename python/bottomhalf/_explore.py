@@ -212,6 +212,11 @@ def _shrink(
     return deviations, failure
 
 
+def _check_caller(call: str) -> None:
+    if _core.current_work() is not None or not _core.in_task():
+        raise _core.Unsupported(f"{call}: called from a handler, whose machine would stand still; call it from outside")
+
+
 def _options(cpus: int, seed: int, machine_options: dict[str, Any]) -> dict[str, Any]:
     for name in ("simulated", "schedule", "trace", "name"):
         if name in machine_options:
@@ -261,6 +266,7 @@ def explore(
     """
     from . import schedules as kinds
 
+    _check_caller("explore()")
     count = kinds._natural(schedules, "schedules", 1)
     kinds._natural(max_steps, "max_steps", 1)
     kinds._natural(seed, "seed")
@@ -326,6 +332,7 @@ def replay(program: Program, replay: str, *, max_steps: int = 100_000, **machine
     """
     from . import schedules as kinds
 
+    _check_caller("replay()")
     recorded = parse(replay)
     options = _options(recorded.cpus, recorded.seed, machine_options)
     options.update(hz=recorded.hz, preempt=recorded.preempt)

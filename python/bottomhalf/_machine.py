@@ -214,6 +214,8 @@ class Machine(_core.MachineBase):
         return self._takes_errors
 
     def __repr__(self) -> str:
+        if not self._booted:
+            return "<bottomhalf.Machine: not booted>"
         state = self._state
         kind = "simulated" if self.simulated else "host"
         if state == "running":

@@ -43,7 +43,7 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
         if (auto schedule = o.schedule ? o.schedule() : nullptr) substrate->set_schedule(std::move(schedule));
         substrate->set_voluntary(o.voluntary);
         domain_.substrate = std::move(substrate);
-        domain_.lock_graph = std::make_unique<LockGraph>(domain_);
+        domain_.lock_graph = std::make_unique<LockGraph>();
     } else {
 #if BOTTOMHALF_HOST
         domain_.substrate = make_host_substrate(domain_);

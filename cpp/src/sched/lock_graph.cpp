@@ -14,12 +14,12 @@ std::vector<LockGraph*>& graphs() {
 }
 }  // namespace
 
-LockGraph::LockGraph(Domain& domain) : domain_(domain) { graphs().push_back(this); }
+LockGraph::LockGraph() { graphs().push_back(this); }
 LockGraph::~LockGraph() { std::erase(graphs(), this); }
 
 LockGraph::Node& LockGraph::node_of(const void* node, const std::string& what) {
     Node& n = nodes_[node];
-    if (n.what.empty()) n.what = what + " #" + std::to_string(domain_.trace.id_of(node));
+    if (n.what.empty()) n.what = what + " #" + std::to_string(++numbered_);
     return n;
 }
 
@@ -67,7 +67,7 @@ void LockGraph::before(Task& self, const void* node, const std::string& what) {
 }
 
 void LockGraph::taken(Task& self, const void* node, const std::string& what) {
-    node_of(node, what);
+    ++node_of(node, what).count;
     held_[&self].push_back(node);
 }
 
@@ -106,6 +106,17 @@ void LockGraph::check_context(Task& self, const void* lock, bool bh_off, bool ir
     node.with_bh_on = bh_on;
     node.in_hardirq = in_hardirq;
     node.with_irqs_on = irqs_on;
+}
+
+std::string LockGraph::busiest() const {
+    const Node* best = nullptr;
+    for (auto& [address, node] : nodes_) {
+        // Every item of a workqueue takes that too: the item says more. Names break ties, or addresses would.
+        if (node.what.starts_with("workqueue")) continue;
+        if (best == nullptr || node.count > best->count || (node.count == best->count && node.what < best->what))
+            best = &node;
+    }
+    return best == nullptr ? "" : best->what + " (" + std::to_string(best->count) + " times)";
 }
 
 void LockGraph::drop(const void* node) noexcept {

@@ -16,7 +16,7 @@ namespace bottomhalf {
 
 class LockGraph {
 public:
-    explicit LockGraph(Domain& domain);
+    LockGraph();
     ~LockGraph();
     LockGraph(const LockGraph&) = delete;
     LockGraph& operator=(const LockGraph&) = delete;
@@ -29,6 +29,8 @@ public:
     // A spin lock about to be taken, and how: throws MisuseError("inconsistent-lock-state") when softirqs (or hard
     // interrupts) take it too, and one could spin for ever on this CPU.
     void check_context(Task& self, const void* lock, bool bh_off, bool irqs_off);
+    // The node that was taken most often, and how often: "item f #3 (1000 times)", or "".
+    std::string busiest() const;
     // The node is gone, and its address may be another's soon. CONTEXT: any thread.
     static void forget(const void* node) noexcept;
 
@@ -39,6 +41,7 @@ private:
     };
     struct Node {
         std::string what;
+        std::uint64_t count = 0;  // how often it was taken
         std::vector<Edge> after;  // nodes that were taken while this one was held
         // Where it was first taken so, or empty.
         std::string in_softirq, in_hardirq, with_bh_on, with_irqs_on;
@@ -48,7 +51,8 @@ private:
     std::string name(const void* node) const;
     void drop(const void* node) noexcept;
 
-    Domain& domain_;
+    // Not the trace's numbers: a run that is traced is to say the same as one that is not.
+    unsigned numbered_ = 0;
     std::unordered_map<const void*, Node> nodes_;
     std::unordered_map<const Task*, std::vector<const void*>> held_;
 };

@@ -4,7 +4,6 @@
 
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
-#include "sanitizer.hpp"
 
 namespace bottomhalf {
 
@@ -33,9 +32,12 @@ Strand& SimulatedSubstrate::choose() {
     for (;;) {
         if (++counters_.steps > max_steps_) {
             const std::uint64_t limit = std::exchange(max_steps_, kUnlimited);
+            const std::string busiest = domain_.lock_graph != nullptr ? domain_.lock_graph->busiest() : "";
             return fail(std::make_exception_ptr(
                 BudgetExceeded("the simulated machine '" + domain_.name + "' took more than " + std::to_string(limit) +
-                               " steps (at " + std::to_string(now_) + " ns); raise max_steps, or look for a loop")));
+                               " steps (at " + std::to_string(now_) + " ns)" +
+                               (busiest.empty() ? "" : "; the busiest: " + busiest) +
+                               "; raise max_steps, or look for a loop")));
         }
         if (interrupts_ != 0)
             if (Strand* strand = interrupted_strand()) return *strand;
@@ -267,14 +269,15 @@ bool SimulatedSubstrate::gives_way(Strand& me) {
 }
 
 // At a preemption point: does it keep its CPU, and the strands of other CPUs go first? Asked only if there are any.
-bool SimulatedSubstrate::lets_others_go(Strand& me) {
+// interrupts_too: an idle CPU that has some to run could go first as well.
+bool SimulatedSubstrate::lets_others_go(Strand& me, bool interrupts_too) {
     if (!asks_) return false;
     candidate_tasks_.clear();
     for (unsigned c = 0; c < cpus_.size(); ++c) {
         if (c == me.cpu) continue;
         Strand* other = cpus_[c].holder;
         if (other == nullptr)
-            other = best_waiting(c);
+            other = interrupts_too && !cpus_[c].interrupts.empty() ? &swapper(c) : best_waiting(c);
         else if (other->state != Strand::State::dispatched)
             continue;
         if (other != nullptr) candidate_tasks_.push_back(other->task);
