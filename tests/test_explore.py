@@ -7,6 +7,7 @@ import random
 import re
 import sys
 import textwrap
+import threading
 
 import pytest
 from helpers import TESTS, python
@@ -756,6 +757,18 @@ def test_within_a_machine_and_within_another_exploration():
         assert inner.failed and bh.current_machine() is machine
 
     bh.explore(nested, schedules=2).check()
+
+
+def test_in_another_thread_of_python():
+    """Each thread may explore; the result is the same as here."""
+    reports = []
+    threads = [threading.Thread(target=lambda: reports.append(bh.explore(check_then_act, seed=2))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    here = bh.explore(check_then_act, seed=2)
+    assert [(report.schedules, report.replay) for report in reports] == [(here.schedules, here.replay)] * 2
 
 
 def test_explore_leaves_nothing_behind():
