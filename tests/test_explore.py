@@ -642,6 +642,14 @@ def test_fifo_is_one_run():
     assert seen == {"aabb"} and not report.failed
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_exhaustive_without_preemptions(steps):
+    """One task after the other, in both orders."""
+    seen, report = interleavings(steps, schedules.Exhaustive(preemptions=0))
+    assert report.exhausted and str(report).endswith("every one there is: no failure")
+    assert seen == {"a" * steps + "b" * steps, "b" * steps + "a" * steps}
+
+
 @pytest.mark.parametrize(
     ("strategy", "text"),
     [
@@ -659,8 +667,8 @@ def test_schedules_say_what_they_are(strategy, text):
 @pytest.mark.parametrize("strategy", [schedules.Random(1), schedules.PCT(2, 1), schedules.PCT(3, 1)], ids=repr)
 def test_a_strategy_draws_afresh_for_each_run(strategy):
     """One seed is a whole search."""
-    report = bh.explore(check_then_act, strategy=strategy)
-    assert report.failed and report.schedules > 1
+    report = bh.explore(check_then_act, strategy=strategy, schedules=50, keep_going=True)
+    assert 0 < report.failures < report.schedules == 50
     assert str(replayed(check_then_act, report.replay)) == str(report.failure)
 
 

@@ -113,7 +113,7 @@ void register_simulated(py::module_& m) {
     });
     m.def("_sim_max_steps", [](py::object machine, std::uint64_t steps) {
         SimulatedSubstrate& s = machine_of(machine.ptr()).simulated("max_steps");
-        s.set_max_steps(steps == 0 ? SimulatedSubstrate::kUnlimited : s.counters().steps + steps);
+        s.set_max_steps(steps == 0 ? SimulatedSubstrate::kUnlimited : steps);
     });
     // Of the calling task from now on, and of all tasks that begin later. granularity: 1 line, 2 opcode, 0: off again.
     m.def("_sim_preempt_python", [](py::object machine, unsigned granularity, std::vector<std::string> not_users) {
@@ -130,7 +130,7 @@ void register_simulated(py::module_& m) {
           [](py::object machine) { machine_of(machine.ptr()).simulated("trace").set_trace_switches(true); });
     m.def("_sim_counters", [](py::object machine) {
         const auto& c = machine_of(machine.ptr()).simulated("counters").counters();
-        return py::make_tuple(c.steps, c.switches, c.interrupts, c.preemptions, c.started);
+        return py::make_tuple(c.steps, c.switches, c.interrupts, c.preemptions, c.started, c.points);
     });
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -153,6 +154,7 @@ class _Run:
             self._call(program, machine, preempt_python)
         finally:
             try:
+                self.counters = _core._sim_counters(machine)
                 if traced:
                     self.trace = machine._trace_take()
                     self.log = machine.log
@@ -162,6 +164,7 @@ class _Run:
 
     def _call(self, program: Program, machine: Machine, preempt_python: str | None) -> None:
         granularity = _GRANULARITY[preempt_python]
+        users = sys.gettrace()
         try:
             if granularity:
                 _core._sim_preempt_python(machine, granularity, _NOT_USERS)
@@ -171,6 +174,8 @@ class _Run:
             finally:
                 if granularity:
                     _core._sim_preempt_python(machine, 0, [])
+                    # A debugger's, or what measures coverage: it could not look on meanwhile.
+                    sys.settrace(users)
             self._check_ended(machine)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
@@ -295,10 +300,11 @@ def explore(
         report.schedules += 1
         if audit and run.failure is None:
             again = _Run(program, kinds.Replay(str(recorded)), options, python, max_steps, False)
-            if again.maker.recording()[:2] != (taken, digest):
+            if again.counters != run.counters or again.maker.recording()[1] != digest:
                 run.failure = _core.ReplayMismatch(
                     "audit: the program does not do the same under the same schedule: "
-                    f"{taken} decisions in one run, {again.maker.recording()[0]} in the next; look for time, "
+                    f"{run.counters[-1]} preemption points passed and {taken} decisions taken in one run, "
+                    f"{again.counters[-1]} and {again.maker.recording()[0]} in the next; look for time, "
                     "randomness (use m.random), addresses, and what is left from one call to the next"
                 )
         if run.failure is not None:

@@ -261,7 +261,7 @@ class Machine(_core.MachineBase):
             if until is None:
                 _core._sim_run_idle(self, _FOREVER)
             elif not callable(until):
-                _core._sim_run_until(self, round(float(until) * 1e9))
+                _core._sim_run_until(self, _instant(until, "until"))
             else:
                 if until():
                     return
@@ -305,7 +305,7 @@ class Machine(_core.MachineBase):
         self._require_alive()
         if not self.simulated:
             raise _core.Unsupported("m.at() needs virtual time: on a host machine fire an interrupt line instead")
-        when = round(float(seconds) * 1e9)
+        when = _instant(seconds, "seconds")
         if not when >= self.now_ns:
             raise ValueError(f"seconds={seconds} has passed: it is {self.now} s on machine '{self.name}'")
         if not 0 <= _count(cpu, "cpu") < self.cpus:
@@ -473,6 +473,15 @@ class Machine(_core.MachineBase):
         if self._trace is not None:
             return self._trace
         return Trace(self)
+
+
+def _instant(value: Any, what: str) -> int:
+    """Nanoseconds of an instant given in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{what} must be a number of seconds, not {type(value).__name__}")
+    if not -(2**63) < value * 1e9 < 2**63:
+        raise ValueError(f"{what}={value} is out of range: seconds since boot, below {2**63 // 10**9}")
+    return round(value * 1e9)
 
 
 def _name(name: Any) -> str:

@@ -40,7 +40,6 @@ unsigned hz_of(const MachineOptions& o) {
 Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
     if (o.simulated) {
         auto substrate = std::make_unique<SimulatedSubstrate>(domain_);
-        if (auto schedule = o.schedule ? o.schedule() : nullptr) substrate->set_schedule(std::move(schedule));
         substrate->set_voluntary(o.voluntary);
         domain_.substrate = std::move(substrate);
         domain_.lock_graph = std::make_unique<LockGraph>();
@@ -70,6 +69,12 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
         throw;
     }
     domain_.state.store(DomainState::running);
+    if (auto schedule = o.schedule ? o.schedule() : nullptr) {
+        // What boot started first goes to sleep: in which order is nobody's business, and would be searched.
+        SimulatedSubstrate& substrate = simulated("boot");
+        substrate.run_until(domain_.now());
+        substrate.set_schedule(std::move(schedule));
+    }
 }
 
 Machine::~Machine() {

@@ -9,13 +9,29 @@
 namespace bottomhalf {
 
 #if defined(BOTTOMHALF_EXPLORE) && BOTTOMHALF_EXPLORE
-// Installed by the simulated substrate while an exploration of the engine itself runs.
-extern void (*g_engine_access)() noexcept;
-inline void engine_access() noexcept {
-    if (g_engine_access != nullptr) g_engine_access();
+#define BH_EXPLORE 1
+class RawLock;
+// What a simulated machine wants to be told while the engine itself is explored on it (SimulatedSubstrate::
+// set_engine_points). Called by every thread of the process: each asks first whether it is about a task of that
+// machine.
+struct EngineHooks {
+    void (*access)(bool hint) noexcept;      // an atomic is about to be read or written; hint: read, relaxed
+    void (*spin)() noexcept;                 // a loop waits for what another task is about to do
+    void (*locked)(RawLock& lock) noexcept;  // the caller has it now
+    void (*unlocked)(RawLock& lock, void* holder) noexcept;  // it is free now, and holder was not null
+    bool (*contended)(RawLock& lock) noexcept;  // waits until it is free; false: this is not the one who can
+};
+extern std::atomic<const EngineHooks*> g_engine_hooks;
+inline const EngineHooks* engine_hooks() noexcept { return g_engine_hooks.load(std::memory_order_acquire); }
+inline void engine_access(bool hint = false) noexcept {
+    if (const EngineHooks* hooks = engine_hooks()) hooks->access(hint);
+}
+inline void engine_spin() noexcept {
+    if (const EngineHooks* hooks = engine_hooks()) hooks->spin();
 }
 #else
-inline void engine_access() noexcept {}
+inline void engine_access(bool = false) noexcept {}
+inline void engine_spin() noexcept {}
 #endif
 
 // One turn of a spin loop: lets the other hyper-thread run.
@@ -25,7 +41,7 @@ inline void spin_pause() noexcept {
 #elif defined(__aarch64__)
     asm volatile("isb" ::: "memory");
 #endif
-    engine_access();
+    engine_spin();
 }
 
 template <class T>
@@ -37,7 +53,7 @@ public:
     Atomic& operator=(const Atomic&) = delete;
 
     T load(std::memory_order o = std::memory_order_seq_cst) const noexcept {
-        engine_access();
+        engine_access(o == std::memory_order_relaxed);
         return value_.load(o);
     }
     void store(T v, std::memory_order o = std::memory_order_seq_cst) noexcept {

@@ -13,14 +13,19 @@ class RawLock {
 public:
     constexpr RawLock() noexcept = default;
     void lock() noexcept {
-        std::uint32_t expected = 0;
-        if (!word_.compare_exchange(expected, 1, std::memory_order_acquire)) lock_contended();
+        if (!try_lock()) lock_contended();
     }
+#ifndef BH_EXPLORE
     bool try_lock() noexcept {
         std::uint32_t expected = 0;
         return word_.compare_exchange(expected, 1, std::memory_order_acquire);
     }
     void unlock() noexcept { word_.store(0, std::memory_order_release); }
+#else
+    bool try_lock() noexcept;
+    void unlock() noexcept;
+    void* holder = nullptr;  // the holder's: whom the machine that is explored counts it for, or null
+#endif
     bool held() const noexcept { return word_.load(std::memory_order_relaxed) != 0; }
 
 private:

@@ -28,7 +28,7 @@ struct MachineOptions {
     bool trace = false;
     // Simulated only.
     std::function<std::unique_ptr<Schedule>()> schedule;  // makes it; empty: Fifo
-    bool voluntary = false;  // equal nice levels do not preempt each other at ticks
+    bool voluntary = false;                               // equal nice levels do not preempt each other at ticks
 };
 
 enum class HaltPending : std::uint8_t { drain, cancel };

@@ -31,13 +31,12 @@ Strand& SimulatedSubstrate::choose_next() {
 Strand& SimulatedSubstrate::choose() {
     for (;;) {
         if (++counters_.steps > max_steps_) {
-            const std::uint64_t limit = std::exchange(max_steps_, kUnlimited);
+            max_steps_ = kUnlimited;
             const std::string busiest = domain_.lock_graph != nullptr ? domain_.lock_graph->busiest() : "";
-            return fail(std::make_exception_ptr(
-                BudgetExceeded("the simulated machine '" + domain_.name + "' took more than " + std::to_string(limit) +
-                               " steps (at " + std::to_string(now_) + " ns)" +
-                               (busiest.empty() ? "" : "; the busiest: " + busiest) +
-                               "; raise max_steps, or look for a loop")));
+            return fail(std::make_exception_ptr(BudgetExceeded(
+                "the simulated machine '" + domain_.name + "' took more than " + std::to_string(steps_allowed_) +
+                " steps (at " + std::to_string(now_) + " ns)" + (busiest.empty() ? "" : "; the busiest: " + busiest) +
+                "; raise max_steps, or look for a loop")));
         }
         if (interrupts_ != 0)
             if (Strand* strand = interrupted_strand()) return *strand;

@@ -1,10 +1,10 @@
 // What a task asks of the machine: the interface of Substrate.
 #include <algorithm>
 
+#include "border.hpp"
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/simulated/factory.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
-#include "sanitizer.hpp"
 
 namespace bottomhalf {
 
@@ -38,7 +38,7 @@ SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
 }
 
 SimulatedSubstrate::~SimulatedSubstrate() {
-    TsanIgnore ignore;
+    InSimulator inside;
     // On another thread the fibers cannot be entered: their frames stay as they are.
     if (thread_ == this_thread()) unwind_all();
     for (VirtualCpu& cpu : cpus_)
@@ -93,7 +93,7 @@ Strand& SimulatedSubstrate::new_strand(Task& task) {
 }
 
 void SimulatedSubstrate::start(Task& task) {
-    TsanIgnore ignore;
+    InSimulator inside;
     check_thread("start");
     Strand& strand = new_strand(task);
     if (task.entry == &SimulatedSubstrate::swapper_main) {
@@ -107,7 +107,7 @@ void SimulatedSubstrate::start(Task& task) {
 }
 
 void SimulatedSubstrate::adopt(Task& task) {
-    TsanIgnore ignore;
+    InSimulator inside;
     check_thread("call");
     Strand& strand = new_strand(task);
     strand.fiber = new Fiber;
@@ -120,7 +120,7 @@ void SimulatedSubstrate::adopt(Task& task) {
 }
 
 void SimulatedSubstrate::release(Task& task) {
-    TsanIgnore ignore;
+    InSimulator inside;
     auto* strand = static_cast<Strand*>(task.substrate_data);
     if (strand == nullptr) return;
     task.substrate_data = nullptr;
@@ -155,14 +155,14 @@ void SimulatedSubstrate::wait_for_end(Strand& me, Strand& other) {
 }
 
 void SimulatedSubstrate::join(Task& task) {
-    TsanIgnore ignore;
+    InSimulator inside;
     check_thread("join");
     auto* other = static_cast<Strand*>(task.substrate_data);
     if (other == nullptr) return;
     if (other->state != Strand::State::ended) {
         if (reaper_ != nullptr) throw MachineExit{};
         if (executing_ == nullptr) {
-            TsanHeed heed;
+            InProgram outside;
             domain_.self();
         }
         if (other == executing_) throw DeadlockError(std::string("join: task ") + task.name + " would wait for itself");
@@ -174,7 +174,7 @@ void SimulatedSubstrate::join(Task& task) {
 }
 
 Wake SimulatedSubstrate::block(Task& self, Nanoseconds deadline) {
-    TsanIgnore ignore;
+    InSimulator inside;
     Strand& me = enter(self);
     if (self.exiting.load(std::memory_order_relaxed)) {
         if (me.exit_told && reaper_ != nullptr && std::uncaught_exceptions() == 0) throw MachineExit{};
@@ -209,7 +209,7 @@ Wake SimulatedSubstrate::block(Task& self, Nanoseconds deadline) {
 }
 
 void SimulatedSubstrate::wake(Task& task) noexcept {
-    TsanIgnore ignore;
+    InSimulator inside;
     task.permit.store(1);
     auto* strand = static_cast<Strand*>(task.substrate_data);
     if (strand == nullptr || strand->wait.deaf) return;
@@ -244,7 +244,7 @@ std::exception_ptr SimulatedSubstrate::count_spin(const Strand& me) {
 }
 
 void SimulatedSubstrate::relax(Task& self) {
-    TsanIgnore ignore;
+    InSimulator inside;
     Strand& me = enter(self);
     if (reaper_ != nullptr) throw MachineExit{};
     if (auto livelock = count_spin(me)) std::rethrow_exception(livelock);
@@ -253,7 +253,7 @@ void SimulatedSubstrate::relax(Task& self) {
 }
 
 void SimulatedSubstrate::yield(Task& self) {
-    TsanIgnore ignore;
+    InSimulator inside;
     Strand& me = enter(self);
     if (reaper_ != nullptr) throw MachineExit{};
     // Offers are made by loops of the engine, which an exception must not tear: init has it.
@@ -271,7 +271,7 @@ void SimulatedSubstrate::yield(Task& self) {
 }
 
 void SimulatedSubstrate::burn(Task& self, Nanoseconds duration) {
-    TsanIgnore ignore;
+    InSimulator inside;
     Strand& me = enter(self);
     if (duration <= 0 || reaper_ != nullptr) return;
     ++progress_;
@@ -287,7 +287,8 @@ void SimulatedSubstrate::burn_for(Strand& me, Nanoseconds duration) {
 }
 
 void SimulatedSubstrate::preemption_point(Task& self) {
-    TsanIgnore ignore;
+    ++counters_.points;
+    InSimulator inside;
     Strand& me = enter(self);
     if (reaper_ != nullptr) return;
     if (gives_way(me)) {
@@ -308,7 +309,7 @@ void SimulatedSubstrate::preemption_point(Task& self) {
 }
 
 void SimulatedSubstrate::set_clock_event(unsigned cpu, Nanoseconds when) noexcept {
-    TsanIgnore ignore;
+    InSimulator inside;
     SimKey& clock = cpus_[cpu].clock;
     events_.remove(clock);
     if (clock_stopped_ || when == kForever) return;
@@ -316,7 +317,7 @@ void SimulatedSubstrate::set_clock_event(unsigned cpu, Nanoseconds when) noexcep
 }
 
 void SimulatedSubstrate::stop_clock() {
-    TsanIgnore ignore;
+    InSimulator inside;
     check_thread("stop_clock");
     clock_stopped_ = true;
     for (VirtualCpu& cpu : cpus_) {
@@ -326,7 +327,7 @@ void SimulatedSubstrate::stop_clock() {
 }
 
 void SimulatedSubstrate::at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, unsigned, void*), void* arg) {
-    TsanIgnore ignore;
+    InSimulator inside;
     check_thread("at");
     events_.add(std::max(when, now_), Turn::hard_irq, {nullptr, cpu, fn, arg});
 }
@@ -334,7 +335,7 @@ void SimulatedSubstrate::at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, 
 bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
     check_thread(call);
     Task& self = domain_.self();
-    TsanIgnore ignore;
+    InSimulator inside;
     Strand& me = enter(self);
     if (&me != init_)
         throw Unsupported(std::string(call) + ": only the thread that booted the machine can run it, not " +

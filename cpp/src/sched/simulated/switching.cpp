@@ -4,9 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include "border.hpp"
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
-#include "sanitizer.hpp"
 
 namespace bottomhalf {
 
@@ -38,6 +38,7 @@ void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
 }
 
 void SimulatedSubstrate::arrived(Strand& me) {
+    enter_simulator();
     set_current_task(me.current);
     if (hook_.after == nullptr) return;
     const SwitchHook hook = hook_;
@@ -106,7 +107,7 @@ void SimulatedSubstrate::run_interrupts(Strand& me) {
         --interrupts_;
         ++counters_.interrupts;
         ++progress_;
-        TsanHeed heed;
+        InProgram outside;
         try {
             if (interrupt.fn != nullptr)
                 interrupt.fn(domain_, me.cpu, interrupt.arg);
@@ -159,13 +160,14 @@ Fiber* SimulatedSubstrate::strand_main(void* arg) {
             machine.arrived(me);
             if (!machine.settled(me)) machine.reschedule(me);
         }
+        const Side program(false);
         if (machine.reaper_ == nullptr) task.entry(task, task.entry_arg);
     } catch (const MachineExit&) {
     } catch (...) {
         failure = std::current_exception();
     }
     if (task.gate_cleanup != nullptr) task.gate_cleanup(task);
-    TsanIgnore ignore;
+    InSimulator inside;
     if (failure != nullptr) machine.report(std::move(failure));
     return machine.finish(me);
 }

@@ -65,6 +65,11 @@ struct Strand {
     bool poll = false;         // resumed to ask its Interrupter, and then to go on as before
     bool exit_told = false;    // a wait returned Wake::exit
     bool swapper = false;      // an idle task: holds its CPU only while it runs interrupts
+#ifdef BH_EXPLORE
+    unsigned raw_locks = 0;                // how many it holds: neither its CPU nor an interrupt may be taken meanwhile
+    const RawLock* lock_wanted = nullptr;  // spins for it
+    bool in_engine = false;                // left at a point of the engine: no interrupt may come on top
+#endif
     Strand* joiner = nullptr;
     std::exception_ptr failure;    // to be thrown in it when it next executes
     Atomic<bool> end_seen{false};  // what the task did happens before join() returns

@@ -88,8 +88,21 @@ public:
     }
     // Equal levels preempt each other neither at ticks nor at preemption points (Linux: PREEMPT_VOLUNTARY).
     void set_voluntary(bool on) noexcept { voluntary_ = on; }
-    // More decisions than this: BudgetExceeded in init, once; from then on they are not limited.
-    void set_max_steps(std::uint64_t steps) noexcept { max_steps_ = steps; }
+#ifdef BH_EXPLORE
+    // Explores the engine itself: its atomics and internal locks are preemption points of all tasks and interrupts (the
+    // schedule is asked as at others). A task that holds an internal lock keeps its CPU, and no interrupt comes on top
+    // of one that stands at such a point: on the host it is another thread, and on Linux it is masked there. Tasks of
+    // other CPUs do come in between, so what is to interleave freely belongs on CPUs of its own.
+    // `ordered` leaves out what the engine reads without order, as a hint, or under a lock: half of the points.
+    // CONTEXT: init, while nothing else executes. One machine a thread at a time. Not with trace_switches.
+    enum class EnginePoints : std::uint8_t { off, ordered, all };
+    void set_engine_points(EnginePoints which);
+#endif
+    // More decisions than this from now on: BudgetExceeded in init, once; then they are not limited any more.
+    void set_max_steps(std::uint64_t steps) noexcept {
+        max_steps_ = steps < kUnlimited - counters_.steps ? counters_.steps + steps : kUnlimited;
+        steps_allowed_ = steps;
+    }
     // More turns of polling loops in a row than this, while nothing else happens: BudgetExceeded ("livelock"), by
     // relax() in the poller, by yield() in init.
     void set_max_spins(std::uint64_t spins) noexcept { max_spins_ = spins; }
@@ -108,6 +121,7 @@ public:
         std::uint64_t interrupts = 0;   // clock events and external ones
         std::uint64_t preemptions = 0;  // of tasks that could have gone on
         std::uint64_t started = 0;      // tasks
+        std::uint64_t points = 0;       // preemption points that were passed
     };
     const Counters& counters() const noexcept { return counters_; }
 
@@ -172,7 +186,7 @@ private:
     }
     bool may_preempt(Schedule::Preemption why, Strand& holder, Strand& waiting);
     bool gives_way(Strand& me);
-    bool lets_others_go(Strand& me);
+    bool lets_others_go(Strand& me, bool interrupts_too = false);
     void give_cpu(Strand& strand, unsigned cpu);
     void leave_cpu(Strand& strand, Left why) noexcept;
     void displace(Strand& holder, bool to_the_end, Left why);
@@ -185,12 +199,25 @@ private:
     void arm_slice(unsigned cpu);
     Strand& swapper(unsigned cpu);
 
+#ifdef BH_EXPLORE
+    // explore.cpp: points of the engine
+    struct Exploring;
+    void engine_point(Strand& me) noexcept;
+    void engine_spin(Strand& me) noexcept;
+    void await_lock(Strand& me, const RawLock& lock) noexcept;
+    void lock_freed(const RawLock& lock) noexcept;
+    void wait_in_engine(Strand& me) noexcept;
+#endif
+
     // failure.cpp: what goes wrong is thrown in init
     void report(std::exception_ptr failure);
     Strand& seize_for_init();
     Strand& fail(std::exception_ptr failure);
     std::exception_ptr deadlock() const;
 
+#ifdef BH_EXPLORE
+    EnginePoints engine_points_ = EnginePoints::off;
+#endif
     Domain& domain_;
     const void* const thread_;  // I: stands for the owner
     std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
@@ -198,7 +225,8 @@ private:
     SwitchHook hook_;
     bool voluntary_ = false;
     bool trace_switches_ = false;
-    std::uint64_t max_steps_ = kUnlimited;
+    std::uint64_t max_steps_ = kUnlimited;  // of counters_.steps
+    std::uint64_t steps_allowed_ = 0;       // what was asked for; for the message
     std::uint64_t max_spins_ = 10'000'000;  // ten virtual seconds
     Counters counters_;
 
@@ -232,9 +260,17 @@ private:
 };
 
 // May the task lose its CPU, or sleep?
-inline bool preemptible(const Strand& s) noexcept { return s.task->preempt_count == 0 && s.task->irqs_off == 0; }
+inline bool preemptible(const Strand& s) noexcept {
+#ifdef BH_EXPLORE
+    if (s.raw_locks != 0) return false;
+#endif
+    return s.task->preempt_count == 0 && s.task->irqs_off == 0;
+}
 // Are interrupts masked on the CPU that the task holds?
 inline bool masked(const Strand& s) noexcept {
+#ifdef BH_EXPLORE
+    if (s.raw_locks != 0 || s.in_engine) return true;
+#endif
     return s.task->irqs_off != 0 || preempt::in_hardirq(s.task->preempt_count);
 }
 
