@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import itertools
 import os
 import random
@@ -150,8 +151,7 @@ class Machine(_core.MachineBase):
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []
-        #: For device models: seeded by ``seed``, used by nothing in the engine.
-        self.random = random.Random(seed)
+        self._seed = seed
         self._keeps: dict[Any, Any] = {}
         default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
         super().__init__(cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", self._schedule_maker)
@@ -226,6 +226,11 @@ class Machine(_core.MachineBase):
             hint = "boot a new one with bottomhalf.Machine()"
         cpus = "1 CPU" if self.cpus == 1 else f"{self.cpus} CPUs"
         return f"<bottomhalf.Machine {self.name}: {kind}, {cpus}, {state}; {hint}>"
+
+    @functools.cached_property
+    def random(self) -> random.Random:
+        """For device models: a random.Random seeded by ``seed``, used by nothing in the engine."""
+        return random.Random(self._seed)
 
     # --- time ---
 

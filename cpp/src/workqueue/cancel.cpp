@@ -6,8 +6,6 @@ namespace bottomhalf {
 
 using namespace work_data;
 
-namespace {
-
 void poll_turn() {
     Task* self = current_task();
     Domain* domain = self != nullptr ? self->domain.load(std::memory_order_relaxed) : nullptr;
@@ -16,8 +14,6 @@ void poll_turn() {
     else
         spin_pause();
 }
-
-}  // namespace
 
 // `finished` is a workqueue whose flush this completed: the caller advances it.
 int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finished) {

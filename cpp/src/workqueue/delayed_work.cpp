@@ -113,7 +113,14 @@ bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
     if (Task* self = current_task()) might_sleep(*self, "flush_delayed_work");
     WorkqueueSubsystem::check_self_wait(dwork.work, "flush_delayed_work");
     explore_point();
-    if (DelayedWorks::take_timer(dwork.work)) queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
+    for (int taken = 0; (taken = try_to_del_timer(dwork.timer)) != 0;) {
+        if (taken == 1) {
+            DelayedWorks::armed(*dwork.wq, -1);
+            queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
+            break;
+        }
+        poll_turn();  // its timer fires just now, and will have queued it
+    }
     return flush_work(dwork.work, deadline);
 }
 

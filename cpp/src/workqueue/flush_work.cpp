@@ -122,6 +122,11 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     Task* self = nullptr;
     for (;;) {
         const std::uint64_t seen = work.data.load();
+        // The caller may just have been told that it is pending.
+        if (claimed(seen)) {
+            poll_turn();
+            continue;
+        }
         PoolWorkqueue* pwq = pwq_of(seen);
         PoolRef pool(pwq != nullptr ? pwq->pool->id : pool_id(seen));
         if (!pool) return false;

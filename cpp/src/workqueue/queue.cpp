@@ -53,7 +53,7 @@ bool Workqueue::queue_slow(Work& work, int cpu) {
             refuse_other_machine(work, word);
             return false;
         }
-        if (work.data.compare_exchange_weak(word, word | kPending)) break;
+        if (work.data.compare_exchange_weak(word, word | kPending | kClaimed)) break;
     }
     return queue_claimed(*this, work, cpu, false);
 }
@@ -69,7 +69,7 @@ void Workqueue::belongs_to(const Work& work, const std::string& other_machine) c
         "' and cannot be queued on machine '" + domain_.name + "' meanwhile; flush() or cancel_sync() it first");
 }
 
-void release_claim(Work& work) noexcept { work.data.fetch_and(~kPending); }
+void release_claim(Work& work) noexcept { work.data.fetch_and(~(kPending | kClaimed)); }
 
 bool Workqueue::chained(Task& self) const noexcept {
     const Worker* worker = self.worker;

@@ -5,7 +5,7 @@
 //   bit 0    PENDING                               | PENDING: a timer runs, or a queueing or a cancel is in transit
 //   bit 1    INACTIVE: held back by max_active     | -
 //   bit 2    PWQ                                   | 0
-//   bit 3    LINKED: the next entry belongs to it  | -
+//   bit 3    LINKED: the next entry belongs to it  | CLAIMED: a producer will queue it in a moment
 //   bit 4    INBOX: claimed, not accounted yet     | BH: last ran on a BH pool
 //   bits 5-8 flush colour                          | bits 5-20  disable depth
 //   bits 9-  PoolWorkqueue (512-byte aligned)      | bits 21-51 id of the last pool, 0 = none
@@ -41,7 +41,8 @@ struct Work {
 static_assert(sizeof(Work) == 32);
 
 namespace work_data {
-inline constexpr std::uint64_t kPending = 1, kInactive = 2, kPwq = 4, kLinked = 8, kInbox = 16, kBh = 16;
+inline constexpr std::uint64_t kPending = 1, kInactive = 2, kPwq = 4, kLinked = 8, kInbox = 16;
+inline constexpr std::uint64_t kClaimed = 8, kBh = 16;  // off queue
 inline constexpr unsigned kColorShift = 5, kColors = 16, kPwqAlign = 512;
 inline constexpr std::uint64_t kColorMask = std::uint64_t{kColors - 1} << kColorShift;
 inline constexpr unsigned kDepthShift = 5, kPoolShift = 21;
@@ -55,6 +56,7 @@ constexpr unsigned depth(std::uint64_t d) noexcept {
 inline PoolWorkqueue* pwq_of(std::uint64_t d) noexcept {
     return (d & kPwq) != 0 ? reinterpret_cast<PoolWorkqueue*>(d & ~std::uint64_t{kPwqAlign - 1}) : nullptr;
 }
+constexpr bool claimed(std::uint64_t d) noexcept { return (d & (kPwq | kClaimed)) == kClaimed; }
 constexpr std::uint32_t pool_id(std::uint64_t d) noexcept { return static_cast<std::uint32_t>(d >> kPoolShift); }
 constexpr std::uint64_t off_queue(std::uint32_t pool_id, unsigned depth, std::uint64_t flags = 0) noexcept {
     return std::uint64_t{pool_id} << kPoolShift | std::uint64_t{depth} << kDepthShift | flags;

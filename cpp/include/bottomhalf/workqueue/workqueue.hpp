@@ -196,5 +196,7 @@ bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable);
 bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* was_pending);
 // A queued or idle item whose PENDING bit the caller owns becomes idle; its disable depth stays.
 void release_claim(Work& work) noexcept;
+// One turn of a loop that waits for the few instructions of somebody else.
+void poll_turn();
 
 }  // namespace bottomhalf
