@@ -8,7 +8,7 @@ using Cancel = Exploration;
 
 TEST_F(Cancel, AgainstProducerAndWorker) {
     for (const bool sync : {false, true})
-        search({.preemptions = sync ? 1u : 2u}, [=](Stage& stage) {
+        search({.preemptions = 2}, [=](Stage& stage) {
             Probe& item = stage.item();
             stage.warm(item, 0);
             stage.task(1, [&] { item.queue(stage.wq(), 0); });
@@ -18,7 +18,7 @@ TEST_F(Cancel, AgainstProducerAndWorker) {
 
 // Nobody else queues it: whatever the call finds, afterwards there is silence.
 TEST_F(Cancel, SyncIsFollowedBySilence) {
-    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);
@@ -27,7 +27,7 @@ TEST_F(Cancel, SyncIsFollowedBySilence) {
 }
 
 TEST_F(Cancel, SyncStopsAnItemThatQueuesItself) {
-    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.body = [&] {
@@ -40,7 +40,7 @@ TEST_F(Cancel, SyncStopsAnItemThatQueuesItself) {
 }
 
 TEST_F(Cancel, TwoSyncAtOnce) {
-    search({.preemptions = 1, .points = Points::all}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);
@@ -49,7 +49,7 @@ TEST_F(Cancel, TwoSyncAtOnce) {
 }
 
 TEST_F(Cancel, WhatIsHeldBack) {
-    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Workqueue& wq = stage.alloc(wq_flag::kPercpu, 1);
         Probe &first = stage.item("first"), &second = stage.item("second");
         first.queue(wq, 0);
@@ -61,7 +61,7 @@ TEST_F(Cancel, WhatIsHeldBack) {
 
 TEST_F(Cancel, DisableAndEnableAgainstAProducer) {
     for (const bool sync : {false, true})
-        search({.preemptions = sync ? 1u : 2u, .points = Points::ordered}, [=](Stage& stage) {
+        search({.preemptions = 2}, [=](Stage& stage) {
             Probe& item = stage.item();
             stage.warm(item, 0);
             stage.task(1, [&] { item.queue(stage.wq(), 0); });
@@ -75,7 +75,7 @@ TEST_F(Cancel, DisableAndEnableAgainstAProducer) {
 }
 
 TEST_F(Cancel, TwoThatDisableAndEnable) {
-    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);

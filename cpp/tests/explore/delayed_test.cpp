@@ -26,31 +26,32 @@ protected:
 
 TEST_F(Delayed, ModAgainstTheTimer) {
     for (const Jiffies delay : {0, 1})
-        search({.preemptions = 1},
+        search({.preemptions = 2},
                at_the_instant([delay](Stage& stage, Probe& item) { item.mod_delayed(stage.wq(), delay, 0); }));
 }
 
 TEST_F(Delayed, ModAgainstTheTimerTwice) {
-    search({.preemptions = 2, .runs = 30'000, .points = Points::ordered},
+    search({.preemptions = 2, .points = Points::ordered},
            at_the_instant([](Stage& stage, Probe& item) { item.mod_delayed(stage.wq(), 1, 0); }));
 }
 
+// Complete it takes half a minute.
 TEST_F(Delayed, TwoModsAgainstTheTimer) {
-    search({.preemptions = 1, .runs = 30'000, .points = Points::ordered},
+    search({.preemptions = 2, .runs = 60'000, .points = Points::ordered},
            at_the_instant([](Stage& stage, Probe& item) { item.mod_delayed(stage.wq(), 1, 0); }, 2));
 }
 
 TEST_F(Delayed, QueueAgainstTheTimer) {
-    search({.preemptions = 1}, at_the_instant([](Stage& stage, Probe& item) { item.queue_delayed(stage.wq(), 1, 0); }));
+    search({.preemptions = 2}, at_the_instant([](Stage& stage, Probe& item) { item.queue_delayed(stage.wq(), 1, 0); }));
 }
 
 TEST_F(Delayed, CancelAgainstTheTimer) {
-    search({.preemptions = 1}, at_the_instant([](Stage&, Probe& item) { item.cancel_delayed(); }));
-    search({.preemptions = 1}, at_the_instant([](Stage&, Probe& item) { item.cancel_delayed_sync(); }));
+    search({.preemptions = 2}, at_the_instant([](Stage&, Probe& item) { item.cancel_delayed(); }));
+    search({.preemptions = 2}, at_the_instant([](Stage&, Probe& item) { item.cancel_delayed_sync(); }));
 }
 
 TEST_F(Delayed, DisableAgainstTheTimer) {
-    search({.preemptions = 1}, at_the_instant([](Stage& stage, Probe& item) {
+    search({.preemptions = 2}, at_the_instant([](Stage& stage, Probe& item) {
                item.disable_sync();
                item.enable();
                item.mod_delayed(stage.wq(), 0, 0);
@@ -58,7 +59,7 @@ TEST_F(Delayed, DisableAgainstTheTimer) {
 }
 
 TEST_F(Delayed, FlushAgainstTheTimer) {
-    search({.preemptions = 1}, at_the_instant([](Stage&, Probe& item) { item.flush_delayed(); }));
+    search({.preemptions = 2}, at_the_instant([](Stage&, Probe& item) { item.flush_delayed(); }));
 }
 
 }  // namespace

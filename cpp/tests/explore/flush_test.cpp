@@ -7,7 +7,7 @@ namespace {
 using Flush = Exploration;
 
 TEST_F(Flush, WorkAgainstProducerAndWorker) {
-    search({.preemptions = 1}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         stage.task(1, [&] {
@@ -21,7 +21,7 @@ TEST_F(Flush, WorkAgainstProducerAndWorker) {
 // One producer is told "pending" by another's claim, before the item lies in any queue: flushed, it must have run all
 // the same. The item ran in another pool last, so that it is queued under that pool's lock.
 TEST_F(Flush, WorkThatIsClaimedByAnother) {
-    search({.preemptions = 1}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 1);
         stage.task(1, [&] { item.queue(stage.wq(), 0); });
@@ -42,7 +42,7 @@ TEST_F(Flush, WorkThatIsJustRun) {
 }
 
 TEST_F(Flush, TwoOfOneWork) {
-    search({.preemptions = 1, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);
@@ -73,7 +73,7 @@ TEST_F(Flush, WorkThatGivesUp) {
 }
 
 TEST_F(Flush, WorkAgainstCancel) {
-    search({.preemptions = 1, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);
@@ -83,7 +83,7 @@ TEST_F(Flush, WorkAgainstCancel) {
 }
 
 TEST_F(Flush, WorkqueueAgainstProducerAndWorker) {
-    search({.preemptions = 1, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2}, [](Stage& stage) {
         Probe &a = stage.item("a"), &b = stage.item("b");
         stage.warm(a, 0);
         stage.warm(b, 0);
@@ -97,7 +97,7 @@ TEST_F(Flush, WorkqueueAgainstProducerAndWorker) {
 
 // Two generations, the second begun while the first may end.
 TEST_F(Flush, TwoOfOneWorkqueue) {
-    search({.preemptions = 1, .runs = 40'000, .points = Points::ordered}, [](Stage& stage) {
+    search({.preemptions = 2, .runs = 100'000, .points = Points::ordered}, [](Stage& stage) {
         for (const int cpu : {1, 2}) {
             Probe& item = stage.item(cpu == 1 ? "a" : "b");
             stage.warm(item, 0);

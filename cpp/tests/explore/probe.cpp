@@ -25,7 +25,8 @@ bool Probe::queues(const std::function<bool()>& call) {
         disturbed_ = true;  // it promises nothing
     }
     --open_;
-    if (began > returned_) {
+    // "No" may mean that it is disabled just now.
+    if (began > returned_ && (yes || !disturbed_)) {
         returned_ = began;
         taken_before_ = taken;
     }

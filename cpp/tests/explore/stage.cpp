@@ -48,9 +48,7 @@ void Stage::warm(Probe& item, int cpu) {
 }
 
 void Stage::task(int cpu, std::function<void()> body) {
-    actors_.push_back(std::make_unique<Actor>(Actor{this, std::move(body)}));
-    const std::string name = "actor" + std::to_string(actors_.size());
-    actors_.back()->task = &machine_->domain().spawn(name.c_str(), &Actor::main, actors_.back().get(), cpu, 0);
+    actors_.push_back(std::make_unique<Actor>(Actor{this, cpu, std::move(body)}));
 }
 
 void Stage::Actor::main(Task&, void* arg) {
@@ -64,6 +62,8 @@ void Stage::Actor::main(Task&, void* arg) {
 }
 
 void Stage::play_to_the_end(SimulatedSubstrate& simulator, Points points) {
+    for (auto& actor : actors_)
+        actor->task = &machine_->domain().spawn("actor", &Actor::main, actor.get(), actor->cpu, 0);
     struct Curtain {
         Curtain(SimulatedSubstrate& s, Points points) : simulator(s) { simulator.set_engine_points(points); }
         ~Curtain() { simulator.set_engine_points(Points::off); }
@@ -88,7 +88,8 @@ const std::string& Stage::play(std::unique_ptr<Schedule> schedule, Points points
         if (actor->finished) continue;
         stuck_ = true;
         const char* kind = actor->task->wait_kind.load();
-        require(false, std::string(actor->task->name) + " never ends: it waits in " + (kind != nullptr ? kind : "?"));
+        require(false, "the actor on CPU " + std::to_string(actor->cpu) + " never ends: it waits in " +
+                           (kind != nullptr ? kind : "?"));
     }
     simulator.set_schedule(std::make_unique<Fifo>());
     if (stuck_) return complaint_;

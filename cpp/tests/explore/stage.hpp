@@ -95,6 +95,7 @@ public:
     Probe& item(const char* name = "item");
     // The item has run on that CPU before: its word names the pool.
     void warm(Probe& item, int cpu);
+    // Begins when the play begins.
     void task(int cpu, std::function<void()> body);
     // At the end, when all is known.
     void at_end(std::function<void()> check) { checks_.push_back(std::move(check)); }
@@ -108,6 +109,7 @@ public:
 private:
     struct Actor {
         Stage* stage;
+        int cpu;
         std::function<void()> body;
         Task* task = nullptr;
         bool finished = false;
