@@ -70,8 +70,13 @@ TEST_P(Deadlock, ACycleOfTwoItems) {
     }));
     b.let_go();
     wait(caught);
-    EXPECT_NE(text.find("would wait for ever"), std::string::npos) << text;
-    EXPECT_NE(text.find(" waits for "), std::string::npos) << text;
+    if (domain().lock_graph != nullptr) {
+        // There the order alone is an error, before anybody looks at who waits.
+        EXPECT_NE(text.find("possible circular locking dependency"), std::string::npos) << text;
+    } else {
+        EXPECT_NE(text.find("would wait for ever"), std::string::npos) << text;
+        EXPECT_NE(text.find(" waits for "), std::string::npos) << text;
+    }
     wq->flush();
 }
 
