@@ -48,6 +48,21 @@ TEST_F(Cancel, TwoSyncAtOnce) {
     });
 }
 
+// The worker that was woken for the one finds nothing and goes to sleep again, while the other is pushed: the word that
+// a woken worker is on its way must be taken back before it looks.
+TEST_F(Cancel, WhatAWorkerWasWokenFor) {
+    search({.preemptions = 2}, [](Stage& stage) {
+        Probe &one = stage.item("one"), &other = stage.item("other");
+        stage.warm(one, 0);
+        stage.warm(other, 0);
+        stage.task(1, [&] {
+            one.queue(stage.wq(), 0);
+            one.cancel();
+            other.queue(stage.wq(), 0);
+        });
+    });
+}
+
 TEST_F(Cancel, WhatIsHeldBack) {
     search({.preemptions = 2}, [](Stage& stage) {
         Workqueue& wq = stage.alloc(wq_flag::kPercpu, 1);

@@ -68,7 +68,7 @@ TEST_F(Claim, AnItemThatWaitsForTheNext) {
 
 // An item that still runs in one pool and is queued for another follows itself: it never overlaps.
 TEST_F(Claim, TheSameItemForTwoPools) {
-    search({.preemptions = 2, .cpus = 4}, [](Stage& stage) {
+    search({.preemptions = 2, .points = Points::ordered, .cpus = 4}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 1);
         stage.warm(item, 0);

@@ -21,7 +21,7 @@ TEST_F(Flush, WorkAgainstProducerAndWorker) {
 // One producer is told "pending" by another's claim, before the item lies in any queue: flushed, it must have run all
 // the same. The item ran in another pool last, so that it is queued under that pool's lock.
 TEST_F(Flush, WorkThatIsClaimedByAnother) {
-    search({.preemptions = 2}, [](Stage& stage) {
+    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
         Probe& item = stage.item();
         stage.warm(item, 1);
         stage.task(1, [&] { item.queue(stage.wq(), 0); });
@@ -38,6 +38,19 @@ TEST_F(Flush, WorkThatIsJustRun) {
         stage.warm(item, 0);
         item.queue(stage.wq(), 0);
         stage.task(1, [&] { item.flush(); });
+    });
+}
+
+// While it sleeps the next worker must not run the barrier.
+TEST_F(Flush, WorkThatSleeps) {
+    search({.preemptions = 2}, [](Stage& stage) {
+        Probe& item = stage.item();
+        stage.warm(item, 0);
+        item.body = [&stage] { stage.machine().sleep(kMicrosecond); };
+        stage.task(1, [&] {
+            item.queue(stage.wq(), 0);
+            item.flush();
+        });
     });
 }
 
@@ -83,7 +96,7 @@ TEST_F(Flush, WorkAgainstCancel) {
 }
 
 TEST_F(Flush, WorkqueueAgainstProducerAndWorker) {
-    search({.preemptions = 2}, [](Stage& stage) {
+    search({.preemptions = 2, .points = Points::ordered}, [](Stage& stage) {
         Probe &a = stage.item("a"), &b = stage.item("b");
         stage.warm(a, 0);
         stage.warm(b, 0);

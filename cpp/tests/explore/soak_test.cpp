@@ -6,7 +6,7 @@ namespace {
 
 using Soak = Exploration;
 
-// A few calls by each of three tasks, drawn from the seed. The last of each task flushes what it still can.
+// A few calls by each of three tasks, drawn from the seed.
 Scene drawn(std::uint64_t seed) {
     return [seed](Stage& stage) {
         Probe &a = stage.item("a"), &b = stage.item("b");

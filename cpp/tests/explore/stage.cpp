@@ -148,7 +148,8 @@ std::string Exploration::find(const Limits& limits, const Scene& scene) {
 }
 
 void Exploration::search(const Limits& limits, const Scene& scene) {
-    EXPECT_EQ(find(limits, scene), "");
+    const std::string complaint = find(limits, scene);
+    ASSERT_EQ(complaint, "");
     EXPECT_TRUE(complete_ || limits.runs != Limits::kUnlimited);
 }
 
