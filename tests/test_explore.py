@@ -464,6 +464,40 @@ def test_a_program_that_ends_too_early_is_noticed(found):
     assert re.search(r"step \d+ ", str(error))
 
 
+def test_a_corrected_program_is_another_one():
+    """No step is in the string, since the first schedule failed: that nothing fails any more shows at the end."""
+
+    def wrong(machine):
+        bh.Work(lambda work: None).schedule()
+        raise ValueError("always")
+
+    def right(machine):
+        bh.Work(lambda work: None).schedule()
+        bh.Work(lambda work: None).schedule()
+
+    report = bh.explore(wrong)
+    assert re.fullmatch(r"bh1:2:1000:1n:full:engine:0:\d+e\.[0-9a-f]+:[0-9a-f]{8}", report.replay)
+    error = replayed(right, report.replay)
+    assert isinstance(error, bh.ReplayMismatch)
+    assert re.search(r"step \d+ at the latest; the recorded run failed after \d+ decisions", str(error))
+    assert isinstance(replayed(wrong, report.replay), ValueError)
+
+
+def test_a_program_whose_check_was_wrong_passes():
+    """Up to where the recorded run failed it does the same: replay() returns a report."""
+
+    def program(machine):
+        bh.Work(lambda work: None).schedule()
+        machine.settle()
+        assert not wrong
+
+    wrong = True
+    text = bh.explore(program).replay
+    wrong = False
+    report = bh.replay(program, text)
+    assert (report.failed, report.schedules, report.replay) == (False, 1, None)
+
+
 def test_the_string_carries_the_machine():
     """CPUs, HZ, seed, kind of preemption: replay() needs to be told nothing but what only the user knows."""
     seen = []
@@ -734,6 +768,7 @@ WRONG = {
     "random seed": (lambda: schedules.Random("x"), TypeError, "seed must be an int, not str"),
     "replay": (lambda: schedules.Replay("x"), ValueError, "no replay string"),
     "host": (lambda: bh.Machine(schedule=schedules.Fifo()), ValueError, "schedule= needs simulated=True"),
+    "voluntary": (lambda: bh.Machine(preempt="voluntary"), ValueError, "preempt='voluntary' needs simulated=True"),
     "machine": (lambda: bh.Machine(simulated=True, schedule=5), TypeError, "schedule must be one of"),
 }
 

@@ -352,6 +352,25 @@ def test_a_device_comes_at_its_instant(two):
     ]
 
 
+def test_a_device_waits_for_an_interrupt_that_another_cpu_runs(two):
+    """fire(cpu=0) by a task of CPU 1 takes CPU 0's interrupt context: a device's interrupt there comes after."""
+    seen = []
+
+    def slow(line):
+        bh.burn(0.002)
+        seen.append(("fired", two.now))
+        return bh.IrqReturn.HANDLED
+
+    action = two.irq(5).request(slow)
+    two.at(0.001, lambda: seen.append(("device", two.now)))
+    with two.on_cpu(1):
+        two.irq(5).fire(cpu=0)
+    two.run()
+    action.free()
+    assert [name for name, _ in seen] == ["fired", "device"]
+    assert seen[0][1] == 0.002 <= seen[1][1] < 0.0021
+
+
 def test_a_device_of_the_past_is_refused(two):
     """Nothing has happened after the refusal."""
     bh.sleep(1.0)

@@ -132,18 +132,4 @@ private:
     Machine* machine_ = nullptr;
 };
 
-// Lets the GIL go when `wanted`: before a call that may pass the gate itself, or wait for somebody who holds it.
-class MaybeRelease {
-public:
-    explicit MaybeRelease(bool wanted) : state_(wanted ? PyEval_SaveThread() : nullptr) {}
-    ~MaybeRelease() {
-        if (state_ != nullptr) PyEval_RestoreThread(state_);
-    }
-    MaybeRelease(const MaybeRelease&) = delete;
-    MaybeRelease& operator=(const MaybeRelease&) = delete;
-
-private:
-    PyThreadState* state_;
-};
-
 }  // namespace bh_python

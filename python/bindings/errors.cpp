@@ -127,7 +127,7 @@ PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept {
     }
     const bool ends_program = PyErr_GivenExceptionMatches(value, PyExc_KeyboardInterrupt) != 0 ||
                               PyErr_GivenExceptionMatches(value, PyExc_SystemExit) != 0;
-    if (domain != nullptr && ends_program && domain->substrate->simulated()) {
+    if (domain != nullptr && ends_program && domain->simulated) {
         stop_simulated(*domain, type, Py_NewRef(value), traceback);
         return value;
     }

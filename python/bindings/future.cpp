@@ -100,7 +100,7 @@ bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
         SignalScope signals(d);
         WaitResult result;
         {
-            py::gil_scoped_release release;
+            MaybeRelease release;
             Task& self = d.self();
             might_sleep(self, call);
             WorkqueueSubsystem::check_held_back(f->work, self, call);

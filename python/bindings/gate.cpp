@@ -1,4 +1,6 @@
 // The GIL as the engine's gate, and signals while a Python thread waits.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -190,6 +192,17 @@ unsigned long g_main_thread = 0;
 
 }  // namespace
 
+void take_gil_back(PyThreadState* state) {
+#if PY_VERSION_HEX >= 0x030d0000
+    const bool finalising = Py_IsFinalizing() != 0;
+#else
+    const bool finalising = _Py_IsFinalizing() != 0;
+#endif
+    // The main thread is the one that finalises.
+    while (finalising && PyThread_get_thread_ident() != g_main_thread) pause();
+    PyEval_RestoreThread(state);
+}
+
 Gate* gil_gate() noexcept { return &g_gate; }
 Gate* tasklet_gate() noexcept { return &g_tasklet_gate; }
 Gate* timer_gate() noexcept { return &g_timer_gate; }
@@ -214,7 +227,7 @@ void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size
 
 SignalScope::SignalScope(Domain& domain) : task_(nullptr), before_(nullptr) {
     const bool main_thread = PyThread_get_thread_ident() == g_main_thread;
-    if (!main_thread && !domain.substrate->simulated()) return;
+    if (!main_thread && !domain.simulated) return;
     Task* task = &domain.self();
     if (!task->adopted) return;
     task_ = task;

@@ -19,13 +19,13 @@ struct MachineHandle {
     ~MachineHandle() {
         machine->domain().host_data.store(nullptr);
         const Domain* domain = &machine->domain();
-        if (domain->substrate->simulated() && !machine->simulated("~").is_own_thread()) {
+        if (domain->simulated && !machine->simulated("halt").is_own_thread()) {
             // Its fibers can be left on their own thread only: they stay as they are.
             new std::shared_ptr<Machine>(std::move(machine));
             return;
         }
         {
-            py::gil_scoped_release release;
+            MaybeRelease release;
             // Workqueue objects may outlive this one and keep the halted machine.
             try {
                 machine->halt(HaltPending::cancel);
@@ -127,7 +127,7 @@ void register_machine(py::module_& m) {
               if (schedule != nullptr) options.schedule = [schedule] { return schedule->make(); };
               std::unique_ptr<MachineHandle> handle;
               {
-                  py::gil_scoped_release release;
+                  MaybeRelease release;
                   handle = std::make_unique<MachineHandle>(options);
               }
               if (simulated) switch_thread_states(*handle->machine);
@@ -201,7 +201,7 @@ void register_machine(py::module_& m) {
             [](MachineHandle& h, py::object seconds) {
                 const double s = check_delay(seconds.ptr(), "seconds");
                 SignalScope signals(h.domain());
-                py::gil_scoped_release release;
+                MaybeRelease release;
                 throw_unless_ok(h.machine->sleep(static_cast<Nanoseconds>(std::min(s * 1e9, 9e18))), "sleep");
             },
             py::arg("seconds"),
@@ -212,7 +212,7 @@ void register_machine(py::module_& m) {
                  h.domain().require_alive();
                  Task& self = h.domain().self();
                  might_sleep(self, "alloc_workqueue");
-                 py::gil_scoped_release release;
+                 MaybeRelease release;
                  return keeping_machine(h, ordered ? w.alloc_ordered(name, flags) : w.alloc(name, flags, max_active));
              })
         .def("_system",

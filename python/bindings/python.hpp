@@ -52,6 +52,24 @@ private:
     Interrupter* before_;
 };
 
+// Takes the GIL back for a thread that let it go. A thread that comes back when the interpreter is already finalising
+// would be ended by force inside, among C++ frames that must not be unwound so: it stays where it is until the process
+// ends, as CPython itself does from 3.14 on.
+void take_gil_back(PyThreadState* state);
+// Lets the GIL go when `wanted`: before a call that may pass the gate itself, or wait for somebody who holds it.
+class MaybeRelease {
+public:
+    explicit MaybeRelease(bool wanted = true) : state_(wanted ? PyEval_SaveThread() : nullptr) {}
+    ~MaybeRelease() {
+        if (state_ != nullptr) take_gil_back(state_);
+    }
+    MaybeRelease(const MaybeRelease&) = delete;
+    MaybeRelease& operator=(const MaybeRelease&) = delete;
+
+private:
+    PyThreadState* state_;
+};
+
 // timeout=None or seconds. Throws ValueError/TypeError (error_already_set).
 double timeout_seconds(py::handle timeout);  // negative: none
 // Runs fn(deadline) without the GIL. TimedOut becomes TimeoutError; Interrupted becomes the pending signal's exception.
@@ -59,7 +77,7 @@ template <class F>
 auto wait_without_gil(Domain& domain, py::handle timeout, F&& fn) {
     const double limit = timeout_seconds(timeout);
     SignalScope signals(domain);
-    py::gil_scoped_release release;
+    MaybeRelease release;
     return fn(deadline_after(domain, limit));
 }
 

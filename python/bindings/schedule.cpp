@@ -66,20 +66,21 @@ private:
 
 class ReplayMaker final : public RecordedMaker {
 public:
-    ReplayMaker(const std::vector<DeviationTuple>& deviations, bool lenient)
-        : deviations_(deviations_of(deviations)), lenient_(lenient) {}
+    ReplayMaker(const std::vector<DeviationTuple>& deviations, bool lenient, std::uint64_t watched_step)
+        : deviations_(deviations_of(deviations)), lenient_(lenient), watched_step_(watched_step) {}
     const std::vector<Deviation>& given() const noexcept { return deviations_; }
     const ReplaySchedule::Outcome* outcome() const noexcept { return outcome_.get(); }
 
 private:
     std::unique_ptr<Schedule> decide() override {
         auto schedule = std::make_unique<ReplaySchedule>(
-            deviations_, lenient_ ? ReplaySchedule::Mode::lenient : ReplaySchedule::Mode::exact);
+            deviations_, lenient_ ? ReplaySchedule::Mode::lenient : ReplaySchedule::Mode::exact, watched_step_);
         outcome_ = schedule->outcome();
         return schedule;
     }
     const std::vector<Deviation> deviations_;
     const bool lenient_;
+    const std::uint64_t watched_step_;
     std::shared_ptr<const ReplaySchedule::Outcome> outcome_;
 };
 
@@ -96,6 +97,9 @@ private:
 }  // namespace
 
 void register_schedules(py::module_& m) {
+    m.def("_schedule_seed", [](std::uint64_t seed, std::uint64_t run) {
+        return ScheduleRandom(ScheduleRandom(seed).next() + run).next();
+    });
     py::class_<ScheduleMaker, std::shared_ptr<ScheduleMaker>>(m, "_Schedule");
     py::class_<RecordedMaker, ScheduleMaker, std::shared_ptr<RecordedMaker>>(m, "_RecordedSchedule")
         .def("recording", [](const RecordedMaker& maker) -> py::object {
@@ -111,7 +115,11 @@ void register_schedules(py::module_& m) {
     py::class_<PctMaker, RecordedMaker, std::shared_ptr<PctMaker>>(m, "_PctSchedule")
         .def(py::init<unsigned, std::uint64_t, std::uint64_t>());
     py::class_<ReplayMaker, RecordedMaker, std::shared_ptr<ReplayMaker>>(m, "_ReplaySchedule")
-        .def(py::init<const std::vector<DeviationTuple>&, bool>())
+        .def(py::init<const std::vector<DeviationTuple>&, bool, std::uint64_t>())
+        .def("watched",
+             [](const ReplayMaker& maker) {
+                 return maker.outcome() != nullptr ? maker.outcome()->watched : std::optional<std::uint32_t>();
+             })
         .def("used", [](const ReplayMaker& maker) { return maker.outcome() != nullptr ? maker.outcome()->used : 0; })
         .def("given", [](const ReplayMaker& maker) { return maker.given().size(); })
         .def("next_step", [](const ReplayMaker& maker) { return maker.given().at(maker.outcome()->used).step; })

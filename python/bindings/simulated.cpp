@@ -61,7 +61,7 @@ int may_lose_cpu(PyObject* opcodes, PyFrameObject* frame, int what, PyObject*) {
     if (!users || (what == PyTrace_LINE) == (opcodes == Py_True)) return 0;
     Task* task = current_task();
     Domain* domain = task != nullptr ? task->domain.load() : nullptr;
-    if (domain == nullptr || !domain->substrate->simulated()) return 0;
+    if (domain == nullptr || !domain->simulated) return 0;
     return guarded([&] {
                domain->substrate->preemption_point(*task);
                return Py_None;
@@ -77,7 +77,7 @@ auto run_simulated(py::handle machine, const char* call, F&& fn) {
     SimulatedSubstrate& substrate = m.simulated(call);
     MachineHold hold(&m.domain());
     SignalScope signals(m.domain());
-    py::gil_scoped_release release;
+    MaybeRelease release;
     return fn(substrate);
 }
 

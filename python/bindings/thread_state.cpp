@@ -63,7 +63,7 @@ void after(void*, Task&, Task& to) {
 
 bool is_fiber(const Task& task) noexcept {
     const Domain* domain = task.domain.load(std::memory_order_relaxed);
-    return domain != nullptr && domain->substrate->simulated();
+    return domain != nullptr && domain->simulated;
 }
 
 void attach(Task& self) {

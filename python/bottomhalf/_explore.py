@@ -124,7 +124,7 @@ class _Lenient(schedules.Schedule):
         self._deviations = deviations
 
     def _make(self) -> _core._RecordedSchedule:
-        return _core._ReplaySchedule(self._deviations, True)
+        return _core._ReplaySchedule(self._deviations, True, 0)
 
 
 class _Run:
@@ -155,6 +155,9 @@ class _Run:
         finally:
             try:
                 self.counters = _core._sim_counters(machine)
+                # Before the halt, whose order is nobody's concern.
+                self.decisions, digest, self.deviations = self.maker.recording()
+                self.end = self.decisions, digest & 0xFFFFFFFF
                 if traced:
                     self.trace = machine._trace_take()
                     self.log = machine.log
@@ -194,27 +197,23 @@ class _Run:
             )
 
 
-def _shrink(
-    run_with: Callable[[schedules.Schedule], _Run], deviations: list[Deviation], failure: BaseException
-) -> tuple[list[Deviation], BaseException]:
-    """Fewer deviations that still lead to a failure of the same kind; and that failure."""
+def _shrink(run_with: Callable[[schedules.Schedule], _Run], best: _Run) -> _Run:
+    """A run with fewer deviations that fails in the same way."""
     runs = 0
-    chunk = max(1, len(deviations) // 2)
-    while deviations and runs < _SHRINKS:
-        position, before = 0, len(deviations)
-        while position < len(deviations) and runs < _SHRINKS:
+    chunk = max(1, len(best.deviations) // 2)
+    while best.deviations and runs < _SHRINKS:
+        position, before = 0, len(best.deviations)
+        while position < len(best.deviations) and runs < _SHRINKS:
             runs += 1
-            run = run_with(_Lenient(deviations[:position] + deviations[position + chunk :]))
-            found = run.maker.recording()[2]
-            if type(run.failure) is type(failure) and len(found) < len(deviations):
-                assert run.failure is not None
-                deviations, failure = found, run.failure
+            run = run_with(_Lenient(best.deviations[:position] + best.deviations[position + chunk :]))
+            if type(run.failure) is type(best.failure) and len(run.deviations) < len(best.deviations):
+                best = run
             else:
                 position += chunk
-        if chunk == 1 and len(deviations) == before:
+        if chunk == 1 and len(best.deviations) == before:
             break
         chunk = max(1, chunk // 2)
-    return deviations, failure
+    return best
 
 
 def _check_caller(call: str) -> None:
@@ -281,6 +280,11 @@ def explore(
     python = _python(preempt_python)
     if strategy is not None:
         kinds._check(strategy, "strategy")
+
+    def recorded(run: _Run) -> str:
+        hz, preempt = options.get("hz", 1000), options.get("preempt", "full")
+        return str(Recorded(cpus, hz, preempt, python, seed, run.deviations, run.end))
+
     report = Report(program)
     report.cpus = cpus
     decisions = 0
@@ -291,33 +295,26 @@ def explore(
         else:
             schedule = strategy._for_run(report.schedules, decisions)
         run = _Run(program, schedule, options, python, max_steps, False)
-        taken, digest, deviations = run.maker.recording()
-        recorded = Recorded(cpus, options.get("hz", 1000), options.get("preempt", "full"), python, seed, deviations)
         if report.schedules == 0:
-            decisions = taken
+            decisions = run.decisions
         if search is not None:
             search.run_over()
         report.schedules += 1
         if audit and run.failure is None:
-            again = _Run(program, kinds.Replay(str(recorded)), options, python, max_steps, False)
-            if again.counters != run.counters or again.maker.recording()[1] != digest:
+            again = _Run(program, kinds.Replay(recorded(run)), options, python, max_steps, False)
+            if (again.counters, again.end) != (run.counters, run.end):
                 run.failure = _core.ReplayMismatch(
                     "audit: the program does not do the same under the same schedule: "
-                    f"{run.counters[-1]} preemption points passed and {taken} decisions taken in one run, "
-                    f"{again.counters[-1]} and {again.maker.recording()[0]} in the next; look for time, "
+                    f"{run.counters[-1]} preemption points passed and {run.decisions} decisions taken in one run, "
+                    f"{again.counters[-1]} and {again.decisions} in the next; look for time, "
                     "randomness (use m.random), addresses, and what is left from one call to the next"
                 )
         if run.failure is not None:
             report.failures += 1
             if report.failure is None:
                 if not isinstance(run.failure, _core.ReplayMismatch):
-                    deviations, run.failure = _shrink(
-                        lambda s: _Run(program, s, options, python, max_steps, False), deviations, run.failure
-                    )
-                recorded = Recorded(
-                    cpus, options.get("hz", 1000), options.get("preempt", "full"), python, seed, deviations
-                )
-                report.failure, report.schedule, report.replay = run.failure, schedule, str(recorded)
+                    run = _shrink(lambda s: _Run(program, s, options, python, max_steps, False), run)
+                report.failure, report.schedule, report.replay = run.failure, schedule, recorded(run)
             if not keep_going:
                 break
         if search is not None and search.exhausted:
@@ -344,7 +341,7 @@ def replay(program: Program, replay: str, *, max_steps: int = 100_000, **machine
     options.update(hz=recorded.hz, preempt=recorded.preempt)
     schedule = kinds.Replay(replay)
     run = _Run(program, schedule, options, recorded.preempt_python, max_steps, True)
-    _check_replayed(run)
+    _check_replayed(run, recorded)
     report = Report(program)
     report.cpus = recorded.cpus
     report.schedules = 1
@@ -359,9 +356,9 @@ def replay(program: Program, replay: str, *, max_steps: int = 100_000, **machine
 _DECISIONS = ("which task next", "which CPU next", "a preemption point", "a wake-up", "a tick")
 
 
-def _check_replayed(run: _Run) -> None:
+def _check_replayed(run: _Run, recorded: Recorded) -> None:
     mismatch = run.maker.mismatch()
-    taken, _, _ = run.maker.recording()
+    end = recorded.end
     expected = None
     if mismatch is not None:
         (step, kind, _choice, candidates, _before), found, found_candidates = mismatch
@@ -370,7 +367,14 @@ def _check_replayed(run: _Run) -> None:
             found_text += ", but the decisions before it were others"
         expected = f"step {step} was {_DECISIONS[kind]} among {candidates}, and is now {found_text}"
     elif run.maker.used() < run.maker.given():
-        expected = f"the run ended after {taken} decisions, before step {run.maker.next_step()} of the recorded one"
+        expected = (
+            f"the run ended after {run.decisions} decisions, before step {run.maker.next_step()} of the recorded one"
+        )
+    elif run.failure is None and end is not None and run.maker.watched() != end[1]:
+        expected = (
+            f"step {min(run.decisions, end[0])} at the latest; the recorded run failed after {end[0]} decisions, "
+        )
+        expected += f"and this one passed after {run.decisions}"
     if expected is not None:
         raise _core.ReplayMismatch(
             f"the program took another way than the recorded run: {expected}; the program, or a version below it, has "

@@ -148,6 +148,8 @@ class Machine(_core.MachineBase):
         if schedule is not None and not simulated:
             raise ValueError("schedule= needs simulated=True: real threads are scheduled by the system")
         self._schedule_maker = None if schedule is None else schedules._check(schedule)._make()
+        if preempt == "voluntary" and not simulated:
+            raise ValueError("preempt='voluntary' needs simulated=True: real threads are scheduled by the system")
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []

@@ -13,12 +13,13 @@ _VERSION = "bh1"
 # A kind of decision in a letter: next task, next cpu, point, wakeup, tick.
 _KINDS = "ncpwt"
 _ENTRY = re.compile(r"(\d+)([ncpwt])(\d+)\.(\d+)\.([0-9a-f]+)$")
+_END = re.compile(r"(\d+)e\.([0-9a-f]+)$")
 Deviation = tuple[int, int, int, int, int]  # step, kind, choice, candidates, digest before
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """The machine of a run, and its deviations from Fifo."""
+    """The machine of a run, its deviations from Fifo, and its end: how many decisions there were, and their digest."""
 
     cpus: int
     hz: int
@@ -26,9 +27,13 @@ class Recorded:
     preempt_python: str | None = None
     seed: int = 0
     deviations: list[Deviation] = field(default_factory=list)
+    end: tuple[int, int] | None = None
 
     def __str__(self) -> str:
-        entries = ",".join(f"{s}{_KINDS[k]}{choice}.{n}.{b:x}" for s, k, choice, n, b in self.deviations)
+        parts = [f"{s}{_KINDS[k]}{choice}.{n}.{b:x}" for s, k, choice, n, b in self.deviations]
+        if self.end is not None:
+            parts.append(f"{self.end[0]}e.{self.end[1]:x}")
+        entries = ",".join(parts)
         # One node of CPUs is the only topology there is: "1n".
         head = f"{_VERSION}:{self.cpus}:{self.hz}:1n:{self.preempt}:{self.preempt_python or 'engine'}:{self.seed}"
         text = f"{head}:{entries or '-'}"
@@ -50,10 +55,14 @@ def parse(text: Any) -> Recorded:
         raise ValueError("the replay string is damaged: its check sum does not fit; copy all of it")
     _, cpus, hz, _topology, preempt, python, seed, entries = body.split(":")
     deviations: list[Deviation] = []
+    end = None
     for entry in entries.split(",") if entries != "-" else []:
+        if last := _END.match(entry):
+            end = int(last[1]), int(last[2], 16)
+            continue
         found = _ENTRY.match(entry)
         if found is None:
             raise ValueError(f"the replay string has a part that means nothing: {entry!r}")
         step, kind, choice, candidates, before = found.groups()
         deviations.append((int(step), _KINDS.index(kind), int(choice), int(candidates), int(before, 16)))
-    return Recorded(int(cpus), int(hz), preempt, None if python == "engine" else python, int(seed), deviations)
+    return Recorded(int(cpus), int(hz), preempt, None if python == "engine" else python, int(seed), deviations, end)

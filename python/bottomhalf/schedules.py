@@ -119,7 +119,7 @@ class Hypothesis(Schedule):
 
     def _make(self) -> _core._RecordedSchedule:
         # Whatever kind of decision the step turns out to be, a choice modulo its candidates makes sense there.
-        return _core._ReplaySchedule([(step, 2, choice, 2, 0) for step, choice in self.points], True)
+        return _core._ReplaySchedule([(step, 2, choice, 2, 0) for step, choice in self.points], True, 0)
 
     def __repr__(self) -> str:
         return f"Hypothesis(points={self.points})"
@@ -139,7 +139,8 @@ class Replay(Schedule):
         self._maker: Any = None
 
     def _make(self) -> _core._RecordedSchedule:
-        self._maker = _core._ReplaySchedule(self.recorded.deviations, False)
+        end = self.recorded.end
+        self._maker = _core._ReplaySchedule(self.recorded.deviations, False, end[0] if end else 0)
         return self._maker  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -147,11 +148,8 @@ class Replay(Schedule):
 
 
 def _mix(seed: int, run: int) -> int:
-    """A seed for the run-th run that has nothing to do with its neighbours' (splitmix64)."""
-    z = (seed * 0x9E3779B97F4A7C15 + run * 0xD1B54A32D192ED03 + 0x8CB92BA72F3D8DD7) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
+    """A seed for the run-th run that has nothing to do with its neighbours'."""
+    return _core._schedule_seed(seed & _MASK, run)
 
 
 def _check(schedule: Any, what: str = "schedule") -> Schedule:

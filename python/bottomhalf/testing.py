@@ -29,7 +29,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
 from . import schedules as _schedules
@@ -207,14 +207,10 @@ def _now_ns(machine: Machine) -> int:
     return now
 
 
+_N = TypeVar("_N", int, float)
+
 # The real things, before anything is patched.
 _real_sleep = time.sleep
-_real_monotonic = time.monotonic
-_real_monotonic_ns = time.monotonic_ns
-_real_perf_counter = time.perf_counter
-_real_perf_counter_ns = time.perf_counter_ns
-_real_time = time.time
-_real_time_ns = time.time_ns
 _real_start = threading.Thread.start
 
 
@@ -229,34 +225,23 @@ def _sleep(seconds: float, /) -> None:
         _core.sleep(seconds)
 
 
-def _monotonic() -> float:
-    machine = _simulated()
-    return _real_monotonic() if machine is None else _now_ns(machine) / 1e9
+def _clock(real: Callable[[], _N], virtual: Callable[[int], _N]) -> Callable[[], _N]:
+    """A clock that is the machine's on a simulated one: virtual(nanoseconds since boot), and the real one elsewhere."""
+
+    @functools.wraps(real)
+    def look() -> _N:
+        machine = _simulated()
+        return real() if machine is None else virtual(_now_ns(machine))
+
+    return look
 
 
-def _monotonic_ns() -> int:
-    machine = _simulated()
-    return _real_monotonic_ns() if machine is None else _now_ns(machine)
-
-
-def _perf_counter() -> float:
-    machine = _simulated()
-    return _real_perf_counter() if machine is None else _now_ns(machine) / 1e9
-
-
-def _perf_counter_ns() -> int:
-    machine = _simulated()
-    return _real_perf_counter_ns() if machine is None else _now_ns(machine)
-
-
-def _time() -> float:
-    machine = _simulated()
-    return _real_time() if machine is None else EPOCH + _now_ns(machine) / 1e9
-
-
-def _time_ns() -> int:
-    machine = _simulated()
-    return _real_time_ns() if machine is None else EPOCH * 1_000_000_000 + _now_ns(machine)
+_monotonic = _clock(time.monotonic, lambda ns: ns / 1e9)
+_monotonic_ns = _clock(time.monotonic_ns, lambda ns: ns)
+_perf_counter = _clock(time.perf_counter, lambda ns: ns / 1e9)
+_perf_counter_ns = _clock(time.perf_counter_ns, lambda ns: ns)
+_time = _clock(time.time, lambda ns: EPOCH + ns / 1e9)
+_time_ns = _clock(time.time_ns, lambda ns: EPOCH * 1_000_000_000 + ns)
 
 
 @functools.wraps(threading.Thread.start)

@@ -38,6 +38,8 @@ unsigned hz_of(const MachineOptions& o) {
 }  // namespace
 
 Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
+    if (!o.simulated && (o.schedule || o.voluntary))
+        throw InvalidArgument("schedule and voluntary are for simulated machines: the system schedules real threads");
     if (o.simulated) {
         auto substrate = std::make_unique<SimulatedSubstrate>(domain_);
         substrate->set_voluntary(o.voluntary);
@@ -182,12 +184,15 @@ void Machine::at(Nanoseconds when, unsigned cpu, void (*handler)(void*), void* a
 
 void Machine::external_interrupt(Domain& domain, unsigned cpu, void* data) {
     Machine& machine = *static_cast<External*>(data)->machine;
-    const auto external = machine.externals_.extract(static_cast<External*>(data));
-    if (machine.sources_stopped_.load()) return;
     Task& self = domain.self();
     int saved_cpu = 0;
-    // The substrate asks only where interrupts are not masked.
-    if (!try_hardirq_enter(self, cpu, saved_cpu)) return;
+    if (!machine.sources_stopped_.load() && !try_hardirq_enter(self, cpu, saved_cpu)) {
+        // A task of another CPU runs an interrupt "on" this one: the device's waits until that is over.
+        machine.simulated("at").at(domain.now() + SimulatedSubstrate::kRelaxCost, cpu, &external_interrupt, data);
+        return;
+    }
+    const auto external = machine.externals_.extract(static_cast<External*>(data));
+    if (machine.sources_stopped_.load()) return;
     {
         GatePass pass(self);
         pass.want(gate_of(external.mapped()->handler));

@@ -1,6 +1,7 @@
 #include "bottomhalf/sched/lock_graph.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "bottomhalf/sched/domain.hpp"
 
@@ -17,95 +18,82 @@ std::vector<LockGraph*>& graphs() {
 LockGraph::LockGraph() { graphs().push_back(this); }
 LockGraph::~LockGraph() { std::erase(graphs(), this); }
 
-LockGraph::Node& LockGraph::node_of(const void* node, const std::string& what) {
-    Node& n = nodes_[node];
-    if (n.what.empty()) n.what = what + " #" + std::to_string(++numbered_);
-    return n;
-}
-
-std::string LockGraph::name(const void* node) const {
-    auto it = nodes_.find(node);
-    return it != nodes_.end() ? it->second.what : "?";
+LockGraph* lock_graph_of(const Task& task) noexcept {
+    const Domain* domain = task.domain.load(std::memory_order_relaxed);
+    return domain != nullptr ? domain->lock_graph.get() : nullptr;
 }
 
 bool LockGraph::path(const void* from, const void* to, std::vector<const Edge*>& edges,
-                     std::vector<const void*>& seen) const {
+                     std::unordered_set<const void*>& seen) const {
     auto it = nodes_.find(from);
     if (it == nodes_.end()) return false;
     for (const Edge& edge : it->second.after) {
         edges.push_back(&edge);
-        if (edge.to == to) return true;
-        if (std::find(seen.begin(), seen.end(), edge.to) == seen.end()) {
-            seen.push_back(edge.to);
-            if (path(edge.to, to, edges, seen)) return true;
-        }
+        if (edge.to == to || (seen.insert(edge.to).second && path(edge.to, to, edges, seen))) return true;
         edges.pop_back();
     }
     return false;
 }
 
-void LockGraph::before(Task& self, const void* node, const std::string& what) {
-    auto held = held_.find(&self);
-    if (held == held_.end() || held->second.empty()) return;
-    node_of(node, what);
-    for (const void* h : held->second) {
-        if (h == node) continue;  // waiting for oneself is the callee's to report
-        Node& holder = nodes_[h];
-        const bool known = std::any_of(holder.after.begin(), holder.after.end(), [&](Edge& e) { return e.to == node; });
-        if (known) continue;
+void LockGraph::order(Task& self, const void* node, const std::vector<const void*>& held) {
+    Node& wanted = nodes_.at(node);
+    for (const void* h : held) {
+        Node& holder = nodes_.at(h);
+        // Waiting for oneself is the callee's to report.
+        if (h == node || holder.edge_to.contains(node)) continue;
         std::vector<const Edge*> edges;
-        std::vector<const void*> seen;
+        std::unordered_set<const void*> seen;
         if (path(node, h, edges, seen)) {
-            std::string text = "possible circular locking dependency: " + describe_task(self) + " takes " + name(node) +
-                               " while it holds " + name(h) + ", but before:";
+            std::string text = "possible circular locking dependency: " + describe_task(self) + " takes " +
+                               wanted.what + " while it holds " + holder.what + ", but before:";
             for (const Edge* edge : edges) text += " " + edge->where + ";";
             throw DeadlockError(text +
                                 " two tasks that do both at once wait for each other for ever; take them in one order");
         }
-        holder.after.push_back({node, std::string(self.name) + " took " + name(node) + " while it held " + name(h)});
+        holder.after.push_back(
+            {node, std::string(self.name) + " took " + wanted.what + " while it held " + holder.what});
+        holder.edge_to.emplace(node, std::prev(holder.after.end()));
+        wanted.edge_from.insert(h);
     }
-}
-
-void LockGraph::taken(Task& self, const void* node, const std::string& what) {
-    ++node_of(node, what).count;
-    held_[&self].push_back(node);
 }
 
 void LockGraph::released(Task& self, const void* node) noexcept {
     auto held = held_.find(&self);
     if (held == held_.end()) return;
     auto it = std::find(held->second.rbegin(), held->second.rend(), node);
-    if (it != held->second.rend()) held->second.erase(std::next(it).base());
+    if (it != held->second.rend()) {
+        held->second.erase(std::next(it).base());
+        --nodes_.at(node).holders;
+    }
     // Tasks come and go, and another may be at this address next.
     if (held->second.empty()) held_.erase(held);
 }
 
 void LockGraph::check_context(Task& self, const void* lock, bool bh_off, bool irqs_off) {
-    Node& node = node_of(lock, "spin lock");
+    Node& node = node_of(lock, [] { return std::string("spin lock"); });
     const bool hardirq = preempt::in_hardirq(self.preempt_count);
     const bool softirq = !hardirq && preempt::in_serving_softirq(self.preempt_count);
     irqs_off = irqs_off || self.irqs_off != 0 || hardirq;
     bh_off = bh_off || irqs_off || preempt::in_softirq(self.preempt_count);
-    const auto complain = [&](const std::string& interrupt, const char* kind, const std::string& open,
-                              const char* form) {
-        throw MisuseError("inconsistent-lock-state",
-                          "inconsistent lock state: " + node.what + " is taken in a " + kind + " (by " + interrupt +
-                              ") and with those enabled (by " + open + "): a " + kind +
-                              " that comes while the latter holds it on the same CPU spins for ever; take it with " +
-                              form + " there");
+    const auto check = [&](std::string& in_interrupt, bool is_interrupt, std::string& open, bool is_open,
+                           const char* kind, const char* form) {
+        const bool first_in = is_interrupt && in_interrupt.empty(), first_open = is_open && open.empty();
+        if (!first_in && !first_open) return;
+        const std::string me = describe_task(self);
+        const std::string &inside = first_in ? me : in_interrupt, &outside = first_open ? me : open;
+        if (!inside.empty() && !outside.empty())
+            throw MisuseError(
+                "inconsistent-lock-state",
+                "inconsistent lock state: " + node.what + " is taken in a " + kind + " (by " + inside +
+                    ") and with those enabled (by " + outside + "): a " + kind +
+                    " that comes while the latter holds it on the same CPU spins for ever; take it with " + form +
+                    " there");
+        // Nothing is kept of a use that was refused.
+        (first_in ? in_interrupt : open) = me;
     };
-    const std::string me = describe_task(self);
-    const auto first = [&](const std::string& where, bool now) { return where.empty() && now ? me : where; };
-    const std::string in_softirq = first(node.in_softirq, softirq), bh_on = first(node.with_bh_on, !bh_off);
-    if (!in_softirq.empty() && !bh_on.empty()) complain(in_softirq, "softirq", bh_on, "lock.bh() (spin_lock_bh)");
-    const std::string in_hardirq = first(node.in_hardirq, hardirq), irqs_on = first(node.with_irqs_on, !irqs_off);
-    if (!in_hardirq.empty() && !irqs_on.empty())
-        complain(in_hardirq, "hard interrupt", irqs_on, "lock.irqsave() (spin_lock_irqsave)");
-    // Nothing is kept of a use that was refused.
-    node.in_softirq = in_softirq;
-    node.with_bh_on = bh_on;
-    node.in_hardirq = in_hardirq;
-    node.with_irqs_on = irqs_on;
+    check(node.in_softirq, softirq, node.with_bh_on, !bh_off, "softirq", "lock.bh() (spin_lock_bh)");
+    check(node.in_hardirq, hardirq, node.with_irqs_on, !irqs_off, "hard interrupt",
+          "lock.irqsave() (spin_lock_irqsave)");
 }
 
 std::string LockGraph::busiest() const {
@@ -120,9 +108,21 @@ std::string LockGraph::busiest() const {
 }
 
 void LockGraph::drop(const void* node) noexcept {
-    if (nodes_.erase(node) == 0) return;
-    for (auto& [address, n] : nodes_) std::erase_if(n.after, [&](const Edge& e) { return e.to == node; });
-    for (auto& [task, held] : held_) std::erase(held, node);
+    auto it = nodes_.find(node);
+    if (it == nodes_.end()) return;
+    Node& n = it->second;
+    for (const Edge& edge : n.after) nodes_.at(edge.to).edge_from.erase(node);
+    for (const void* from : n.edge_from) {
+        Node& holder = nodes_.at(from);
+        holder.after.erase(holder.edge_to.at(node));
+        holder.edge_to.erase(node);
+    }
+    // An item may be freed by its own handler.
+    if (n.holders != 0) {
+        for (auto& [task, held] : held_) std::erase(held, node);
+        std::erase_if(held_, [](auto& entry) { return entry.second.empty(); });
+    }
+    nodes_.erase(it);
 }
 
 void LockGraph::forget(const void* node) noexcept {

@@ -3,16 +3,14 @@
 namespace bottomhalf {
 
 namespace {
-LockGraph* lock_graph(const Task& self) noexcept {
-    return self.domain.load(std::memory_order_relaxed)->lock_graph.get();
-}
+std::string mutex_name() { return "mutex"; }
 }  // namespace
 
 bool Mutex::try_lock(Task& self) noexcept {
     Task* none = nullptr;
     if (!owner_.compare_exchange(none, &self)) return false;
-    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
-        graph->taken(self, this, "mutex");
+    if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
+        graph->taken(self, this, mutex_name);
     return true;
 }
 
@@ -20,8 +18,8 @@ WaitResult Mutex::lock(Task& self, Nanoseconds deadline) {
     might_sleep(self, "mutex_lock");
     if (owner_.load() == &self)
         throw DeadlockError("mutex_lock: " + describe_task(self) + " holds this mutex already; it does not nest");
-    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
-        graph->before(self, this, "mutex");
+    if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
+        graph->before(self, this, mutex_name);
     return waiters_.wait(self, [&] { return try_lock(self); }, deadline, "mutex_lock", true);
 }
 
@@ -30,7 +28,7 @@ void Mutex::unlock(Task& self) {
     if (owner_.load() != &self)
         throw MisuseError("mutex-not-owner", "mutex_unlock: " + describe_task(self) +
                                                  " does not hold this mutex; the task that locked it must unlock it");
-    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+    if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->released(self, this);
     owner_.store(nullptr);
     waiters_.wake_now(1);

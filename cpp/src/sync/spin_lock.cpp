@@ -7,9 +7,7 @@ struct Parked {
     Task* task;
     ListNode node;
 };
-LockGraph* lock_graph(const Task& self) noexcept {
-    return self.domain.load(std::memory_order_relaxed)->lock_graph.get();
-}
+std::string lock_name() { return "spin lock"; }
 void disable(Task& self, SpinKind kind) {
     if (kind == SpinKind::bh) local_bh_disable(self);
     if (kind == SpinKind::irqsave) local_irq_save(self);
@@ -25,17 +23,17 @@ void enable(Task& self, SpinKind kind) {
 bool SpinLock::acquire(Task& self) noexcept {
     Task* none = nullptr;
     if (!owner_.compare_exchange(none, &self)) return false;
-    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
-        graph->taken(self, this, "spin lock");
+    if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
+        graph->taken(self, this, lock_name);
     return true;
 }
 
 void SpinLock::check(Task& self, SpinKind kind) {
-    LockGraph* graph = lock_graph(self);
+    LockGraph* graph = lock_graph_of(self);
     if (graph == nullptr) [[likely]]
         return;
     graph->check_context(self, this, kind == SpinKind::bh, kind == SpinKind::irqsave);
-    graph->before(self, this, "spin lock");
+    graph->before(self, this, lock_name);
 }
 
 bool SpinLock::try_lock(Task& self, SpinKind kind) {
@@ -81,7 +79,7 @@ void SpinLock::lock(Task& self, SpinKind kind) {
 void SpinLock::unlock(Task& self, SpinKind kind) {
     if (owner_.load() != &self)
         throw MisuseError("spinlock-not-owner", "spin_unlock: " + describe_task(self) + " does not hold this lock");
-    if (LockGraph* graph = lock_graph(self)) [[unlikely]]
+    if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->released(self, this);
     owner_.exchange(nullptr);
     if (parked_.load() != 0) {

@@ -63,7 +63,7 @@ void TimerSubsystem::clock_event(Domain& domain, unsigned cpu) {
         domain.softirqs->raise(Softirq::timer, cpu);
         return;
     }
-    domain.softirqs->raise_pending(Softirq::timer, cpu);
+    domain.softirqs->raise(Softirq::timer, cpu, self);
     hardirq_exit(self, saved_cpu);
 }
 

@@ -112,11 +112,9 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     if (work.func == nullptr)
         throw MisuseError("work-without-function", std::string(call) + ": the item has no function");
     check_self_wait(work, call);
-    if (Task* task = current_task()) {
-        Domain* domain = task->domain.load();
-        if (domain != nullptr && domain->lock_graph != nullptr) [[unlikely]]
-            domain->lock_graph->before(*task, &work, "item " + describe_function(*domain, &work, work.func));
-    }
+    if (Task* task = current_task())
+        if (LockGraph* graph = lock_graph_of(*task)) [[unlikely]]
+            graph->before(*task, &work, [&] { return lock_name(*task->domain.load(), work); });
     explore_point();
     Barrier barrier;
     Task* self = nullptr;

@@ -103,7 +103,7 @@ void Workqueue::flush(Nanoseconds deadline) {
                             ", which runs on that workqueue: it would wait for itself");
     check_reclaim(self, *this, "flush_workqueue");
     if (domain_.lock_graph != nullptr) [[unlikely]]
-        domain_.lock_graph->before(self, this, "workqueue '" + name_ + "'");
+        domain_.lock_graph->before(self, this, [&] { return lock_name(*this); });
     explore_point(domain_);
     WaitScope scope(self, nullptr, this, "flush_workqueue");
     Flusher flusher;
@@ -146,6 +146,8 @@ void Workqueue::drain(Nanoseconds deadline) {
     require_open("drain_workqueue");
     Task& self = domain_.self();
     might_sleep(self, "drain_workqueue");
+    if (domain_.lock_graph != nullptr) [[unlikely]]
+        domain_.lock_graph->before(self, this, [&] { return lock_name(*this); });
     explore_point(domain_);
     {
         RawGuard guard(lock_);

@@ -44,11 +44,15 @@ namespace {
 class HeldWhileRunning {
 public:
     HeldWhileRunning(Domain& domain, Task& self, Work& work, Workqueue& wq)
-        : graph_(domain.lock_graph.get()), self_(self), work_(&work), wq_(&wq) {
+        // A flush barrier is nobody's item, and lies on a stack.
+        : graph_(domain.simulated && !WorkqueueSubsystem::is_flush_barrier(work) ? domain.lock_graph.get() : nullptr),
+          self_(self),
+          work_(&work),
+          wq_(&wq) {
         if (graph_ == nullptr) [[likely]]
             return;
-        graph_->taken(self, wq_, "workqueue '" + wq.name() + "'");
-        graph_->taken(self, work_, "item " + describe_function(domain, &work, work.func));
+        graph_->taken(self, wq_, [&] { return lock_name(wq); });
+        graph_->taken(self, work_, [&] { return lock_name(domain, work); });
     }
     ~HeldWhileRunning() {
         if (graph_ == nullptr) [[likely]]

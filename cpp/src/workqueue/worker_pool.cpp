@@ -202,6 +202,11 @@ void WorkerPool::stop() {
     reap();
 }
 
+std::string lock_name(Domain& domain, const Work& work) {
+    return "item " + describe_function(domain, &work, work.func);
+}
+std::string lock_name(const Workqueue& wq) { return "workqueue '" + wq.name() + "'"; }
+
 std::string describe_function(Domain& domain, const Work* work, WorkFunction func) {
     char text[96];
     if (Gate* gate = gate_of(func)) {

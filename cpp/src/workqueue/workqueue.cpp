@@ -28,6 +28,7 @@ Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned f
 }
 
 Workqueue::~Workqueue() {
+    LockGraph::forget(this);
     for (PoolWorkqueue* pwq : pwqs_) subsystem_.free_pwq(pwq);
 }
 

@@ -165,6 +165,12 @@ TEST_P(MachineLife, OutOfRangeOptionsAreRefused) {
     EXPECT_THROW(reboot(with(kMaxCpus + 1)), InvalidArgument);
     EXPECT_THROW(reboot(with(2, 9)), InvalidArgument);
     EXPECT_THROW(reboot(with(2, 100001)), InvalidArgument);
+    MachineOptions real;
+    real.voluntary = true;
+    EXPECT_THROW(Machine{real}, InvalidArgument);
+    real.voluntary = false;
+    real.schedule = [] { return std::make_unique<Fifo>(); };
+    EXPECT_THROW(Machine{real}, InvalidArgument);
     reboot(with(1));
     EXPECT_EQ(domain().nr_cpus, 1u);
 }

@@ -6,8 +6,10 @@
 // Thread safety: none; the machine's own thread. Only simulated machines have one: what it costs is too much elsewhere.
 #pragma once
 
+#include <list>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "bottomhalf/sched/task.hpp"
@@ -21,10 +23,23 @@ public:
     LockGraph(const LockGraph&) = delete;
     LockGraph& operator=(const LockGraph&) = delete;
 
-    // The task is about to wait for the node: by then it has its order. what: "mutex", "spin lock", "item f", ...
-    // Throws DeadlockError, naming both sides, when a node that the task holds was taken the other way round before.
-    void before(Task& self, const void* node, const std::string& what);
-    void taken(Task& self, const void* node, const std::string& what);
+    // The task is about to wait for the node: from here on the node has its order. what(): "mutex", "item f", ...;
+    // called for a node that is new. Throws DeadlockError, naming both sides, when a node that the task holds was taken
+    // the other way round before.
+    template <class What>
+    void before(Task& self, const void* node, What&& what) {
+        auto held = held_.find(&self);
+        if (held == held_.end()) return;
+        node_of(node, what);
+        order(self, node, held->second);
+    }
+    template <class What>
+    void taken(Task& self, const void* node, What&& what) {
+        Node& n = node_of(node, what);
+        ++n.count;
+        ++n.holders;
+        held_[&self].push_back(node);
+    }
     void released(Task& self, const void* node) noexcept;
     // A spin lock about to be taken, and how: throws MisuseError("inconsistent-lock-state") when softirqs (or hard
     // interrupts) take it too, and one could spin for ever on this CPU.
@@ -42,19 +57,33 @@ private:
     struct Node {
         std::string what;
         std::uint64_t count = 0;  // how often it was taken
-        std::vector<Edge> after;  // nodes that were taken while this one was held
+        unsigned holders = 0;
+        // Nodes that were taken while this one was held: in the order of their first time, which every run shares,
+        // unlike that of addresses.
+        std::list<Edge> after;
+        std::unordered_map<const void*, std::list<Edge>::iterator> edge_to;
+        std::unordered_set<const void*> edge_from;  // who has this one among its `after`
         // Where it was first taken so, or empty.
         std::string in_softirq, in_hardirq, with_bh_on, with_irqs_on;
     };
-    Node& node_of(const void* node, const std::string& what);
-    bool path(const void* from, const void* to, std::vector<const Edge*>& edges, std::vector<const void*>& seen) const;
-    std::string name(const void* node) const;
+    template <class What>
+    Node& node_of(const void* node, What&& what) {
+        Node& n = nodes_[node];
+        if (n.what.empty()) n.what = what() + (" #" + std::to_string(++numbered_));
+        return n;
+    }
+    void order(Task& self, const void* node, const std::vector<const void*>& held);
+    bool path(const void* from, const void* to, std::vector<const Edge*>& edges,
+              std::unordered_set<const void*>& seen) const;
     void drop(const void* node) noexcept;
 
     // Not the trace's numbers: a run that is traced is to say the same as one that is not.
     unsigned numbered_ = 0;
     std::unordered_map<const void*, Node> nodes_;
-    std::unordered_map<const Task*, std::vector<const void*>> held_;
+    std::unordered_map<const Task*, std::vector<const void*>> held_;  // only of tasks that hold something
 };
+
+// The graph of the task's machine, or null on the host.
+LockGraph* lock_graph_of(const Task& task) noexcept;
 
 }  // namespace bottomhalf

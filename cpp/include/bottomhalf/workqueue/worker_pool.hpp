@@ -186,6 +186,9 @@ inline Work* current_work() noexcept {
 
 // "name of the function" for traces and reports, without entering a gate.
 std::string describe_function(Domain& domain, const Work* work, WorkFunction func);
+// What the lock graph calls them.
+std::string lock_name(Domain& domain, const Work& work);
+std::string lock_name(const Workqueue& wq);
 
 void worker_main(Task& self, void* arg);
 // Runs one item. The pool's lock is held at entry and exit, and let go while the handler runs.

@@ -26,8 +26,7 @@ bool is_pick(Decision decision) noexcept { return decision <= Decision::next_cpu
 
 }  // namespace
 
-// ---- random
-// ----------------------------------------------------------------------------------------------------------
+// ---- random ----
 
 std::uint64_t ScheduleRandom::next() noexcept {
     std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
@@ -45,8 +44,7 @@ unsigned RandomSchedule::pick(Choice, Where, std::span<Task* const> candidates) 
     return static_cast<unsigned>(random_.below(candidates.size()));
 }
 
-// ---- probabilistic concurrency testing
-// -------------------------------------------------------------------------------
+// ---- probabilistic concurrency testing ----
 
 namespace {
 // The order of priorities: the change points', 1 to depth - 1; those of tasks that polled, downwards from kPolls, and
@@ -113,8 +111,7 @@ bool PctSchedule::let_others_go(Where, const Task& running, std::span<Task* cons
 
 void PctSchedule::polls(const Task& task) { priority(task) = --lowest_; }
 
-// ---- recording
-// -------------------------------------------------------------------------------------------------------
+// ---- recording ----
 
 void Recording::ask(Decision decision, unsigned cpu, unsigned candidates) noexcept {
     ++decisions;
@@ -149,11 +146,10 @@ bool Recorder::let_others_go(Where where, const Task& running, std::span<Task* c
     return yes;
 }
 
-// ---- replaying
-// -------------------------------------------------------------------------------------------------------
+// ---- replaying ----
 
-ReplaySchedule::ReplaySchedule(std::vector<Deviation> deviations, Mode mode)
-    : deviations_(std::move(deviations)), mode_(mode) {
+ReplaySchedule::ReplaySchedule(std::vector<Deviation> deviations, Mode mode, std::uint64_t watched_step)
+    : deviations_(std::move(deviations)), mode_(mode), watched_step_(watched_step) {
     const auto rises = [](const Deviation& a, const Deviation& b) { return a.step < b.step; };
     std::stable_sort(deviations_.begin(), deviations_.end(), rises);
     const auto same = [](const Deviation& a, const Deviation& b) { return a.step == b.step; };
@@ -165,6 +161,7 @@ unsigned ReplaySchedule::answer(Decision decision, unsigned cpu, unsigned candid
     const std::uint64_t step = o.seen.decisions;
     const std::uint32_t before = o.seen.before();
     o.seen.ask(decision, cpu, candidates);
+    if (o.seen.decisions == watched_step_) o.watched = o.seen.before();
     if (o.mismatch.has_value() || o.used == deviations_.size()) return fifo;
     const Deviation& next = deviations_[o.used];
     if (next.step != step) return fifo;
@@ -186,8 +183,7 @@ bool ReplaySchedule::preempt(Preemption why, Where where, const Task& running, c
     return answer(decision_of(why), where.cpu, 2, Fifo::preempts(why, running, waiting) ? 1 : 0) != 0;
 }
 
-// ---- exhaustive search
-// -----------------------------------------------------------------------------------------------
+// ---- exhaustive search ----
 
 class ExhaustiveSearch::Run final : public Schedule {
 public:

@@ -143,9 +143,10 @@ public:
         Recording seen;        // decisions and digest
         std::size_t used = 0;  // deviations
         std::optional<Mismatch> mismatch;
+        std::optional<std::uint32_t> watched;  // Recording::before() of the watched step, when the run got there
     };
 
-    explicit ReplaySchedule(std::vector<Deviation> deviations, Mode mode = Mode::exact);
+    explicit ReplaySchedule(std::vector<Deviation> deviations, Mode mode = Mode::exact, std::uint64_t watched_step = 0);
     unsigned pick(Choice choice, Where where, std::span<Task* const> candidates) override;
     bool preempt(Preemption why, Where where, const Task& running, const Task* waiting) override;
     const std::optional<Mismatch>& mismatch() const noexcept { return outcome_->mismatch; }
@@ -156,6 +157,7 @@ private:
     unsigned answer(Decision decision, unsigned cpu, unsigned candidates, unsigned fifo);
     std::vector<Deviation> deviations_;  // in the order of their steps
     const Mode mode_;
+    const std::uint64_t watched_step_;
     const std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>();
 };
 
