@@ -7,8 +7,8 @@ namespace bh_python {
 namespace {
 
 struct Errors {
-    PyObject *base, *misuse, *unbalanced, *atomic, *deadlock, *budget, *destroyed, *draining, *halted, *wrong_thread,
-        *unsupported, *replay, *exit;
+    PyObject *base, *misuse, *unbalanced, *atomic, *deadlock, *budget, *destroyed, *draining, *full, *halted,
+        *wrong_thread, *unsupported, *replay, *exit;
 } g;
 
 PyObject* make(py::module_& m, const char* name, const char* doc, PyObject* base) {
@@ -41,6 +41,8 @@ void translate(std::exception_ptr p) {
         PyErr_SetString(g.destroyed, e.what());
     } catch (const WorkqueueDraining& e) {
         PyErr_SetString(g.draining, e.what());
+    } catch (const QueueFull& e) {
+        PyErr_SetString(g.full, e.what());
     } catch (const MachineHalted& e) {
         PyErr_SetString(g.halted, e.what());
     } catch (const WrongThread& e) {
@@ -95,6 +97,7 @@ void register_errors(py::module_& m) {
     g.budget = make(m, "BudgetExceeded", "A simulated machine took more steps or time than it was given.", g.base);
     g.destroyed = make(m, "WorkqueueDestroyed", "The workqueue was destroyed.", g.base);
     g.draining = make(m, "WorkqueueDraining", "The workqueue drains: only its own items may queue on it.", g.base);
+    g.full = make(m, "QueueFull", "As many items as its queue_depth allows wait in the workqueue.", g.base);
     g.halted =
         make(m, "MachineHalted", "A call on a machine that is halted, or belongs to the parent of a fork.", g.base);
     g.wrong_thread = make(m, "WrongThread", "A simulated machine was used from a thread that did not boot it.", g.base);

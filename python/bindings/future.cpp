@@ -35,6 +35,7 @@ int future_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(f->context);
     Py_VISIT(f->result);
     Py_VISIT(f->shared);
+    Py_VISIT(f->scope);
     return 0;
 }
 
@@ -46,6 +47,7 @@ int future_clear(PyObject* self) {
     Py_CLEAR(f->context);
     Py_CLEAR(f->result);
     Py_CLEAR(f->shared);
+    Py_CLEAR(f->scope);
     return 0;
 }
 
@@ -61,8 +63,24 @@ void future_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
+// The item waits in its workqueue no longer.
+void leave_backlog(PyFuture* f) noexcept {
+    if (Backlog* place = std::exchange(f->place, nullptr)) place->leave();
+}
+
+// Its scope hears of it, with the exception if one left its function, before anybody else does.
+void leave_scope(PyFuture* f) {
+    PyObject* scope = std::exchange(f->scope, nullptr);
+    if (scope == nullptr) return;
+    PyObject* result = PyObject_CallMethod(scope, "_ended", "OO", f, f->failed ? f->result : Py_None);
+    if (result == nullptr) PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(f));
+    Py_XDECREF(result);
+    Py_DECREF(scope);
+}
+
 // GIL: the state and the wake-ups of whoever waits change together.
 void finish(PyFuture* f, FutureState state) {
+    if (f->scope != nullptr) leave_scope(f);
     if (f->shared == nullptr) [[likely]] {
         f->state = state;
     } else {
@@ -161,10 +179,12 @@ PyObject* future_wait(PyObject* self, PyObject* timeout) {
 PyObject* future_cancel(PyObject* self, PyObject*) {
     PyFuture* f = as_future(self);
     if (f->state == FutureState::cancelled || f->state == FutureState::cancelled_notified) Py_RETURN_TRUE;
+    if (f->state == FutureState::running) f->cancel_asked = true;
     if (f->state != FutureState::pending) Py_RETURN_FALSE;
     return guarded([&]() -> PyObject* {
         // GIL: between leaving the queue and its call an item passes no point where the GIL changes hands.
         if (!cancel_work(f->work)) return Py_NewRef(Py_False);
+        leave_backlog(f);
         finish(f, FutureState::cancelled_notified);
         Py_DECREF(self);  // the reference of the queueing that will not run
         return Py_NewRef(Py_True);
@@ -233,6 +253,18 @@ PyObject* get_name(PyObject* self, void*) {
     return PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
 }
 
+PyObject* get_cancel_requested(PyObject* self, void*) {
+    PyFuture* f = as_future(self);
+    return guarded([&] { return PyBool_FromLong(f->cancel_asked || cancel_requested(f->work, f->scope)); });
+}
+// From now on the scope hears when it ends; at once when it has.
+PyObject* future_join_scope(PyObject* self, PyObject* scope) {
+    PyFuture* f = as_future(self);
+    Py_XSETREF(f->scope, Py_NewRef(scope));
+    if (over(f)) leave_scope(f);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef future_methods[] = {
     {"result", BH_METHOD(future_result),
      "result($self, /, timeout=None)\n--\n\nWhat the function returned; waits for it. In a work item this is a sleep "
@@ -243,9 +275,13 @@ PyMethodDef future_methods[] = {
      "does."},
     {"_wait", future_wait, METH_O,
      "_wait($self, timeout, /)\n--\n\nWait until it is over; False when the time limit passed."},
+    {"_join_scope", future_join_scope, METH_O,
+     "_join_scope($self, scope, /)\n--\n\nscope._ended(self, exception or None) is called when "
+     "it is over."},
     {"cancel", future_cancel, METH_NOARGS,
-     "cancel($self, /)\n--\n\nTake the item out of its queue.\n\nReturns True when it will not run, False when it runs "
-     "or is over."},
+     "cancel($self, /)\n--\n\nTake the item out of its queue.\n\n"
+     "Returns True when it will not run; False when it is over, or runs: then its function finds cancel_requested "
+     "true."},
     {"done", future_done, METH_NOARGS, "done($self, /)\n--\n\nFinished or cancelled."},
     {"running", future_running, METH_NOARGS, "running($self, /)\n--\n\nStarted and not over."},
     {"cancelled", future_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nCancelled before it started."},
@@ -258,6 +294,11 @@ PyGetSetDef future_getset[] = {{"_condition", get_condition, nullptr, nullptr, n
                                {"_result", get_result, set_result, nullptr, nullptr},
                                {"_exception", get_exception, set_exception, nullptr, nullptr},
                                {"pending", get_pending, nullptr, "Queued and not started.", nullptr},
+                               {"cancel_requested", get_cancel_requested, nullptr,
+                                "Should the running function come to its end? True once cancel() was asked while it "
+                                "runs, when its\n"
+                                "WorkScope is cancelled, and when its machine halts without draining.",
+                                nullptr},
                                {"name", get_name, nullptr, "The function's name.", nullptr},
                                {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyMemberDef future_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyFuture, weakrefs), READONLY, nullptr},
@@ -279,6 +320,7 @@ PyType_Spec future_spec = {"bottomhalf._core.FutureBase", sizeof(PyFuture), 0,
 void future_function(Work* work) {
     auto* f = reinterpret_cast<PyFuture*>(work_object(work));
     f->state = FutureState::running;
+    leave_backlog(f);
     PyObject* result = nullptr;
     if (PyContext_Enter(f->context) == 0) {
         result = PyObject_Call(f->func, f->args, f->kwargs);
@@ -302,6 +344,7 @@ void future_function(Work* work) {
 }
 
 void future_dropped(PyFuture* f) noexcept {
+    leave_backlog(f);
     if (!over(f)) finish(f, FutureState::cancelled_notified);
 }
 
@@ -337,6 +380,22 @@ bool takes_arguments(PyFuture* f) {
     Py_XDECREF(kwargs);
     Py_XDECREF(result);
     return result != nullptr;
+}
+
+}  // namespace
+
+namespace {
+
+// Takes a place, waiting for one if the workqueue is made so.
+void enter_backlog(PyFuture* f, Workqueue& wq) {
+    Backlog& backlog = *wq.backlog();
+    Domain& domain = wq.domain();
+    domain.require_alive();
+    if (!backlog.try_enter()) {
+        MachineHold hold(&domain);
+        wait_without_gil(domain, py::none(), [&](Nanoseconds) { backlog.enter(wq, domain.self()); });
+    }
+    f->place = &backlog;
 }
 
 }  // namespace
@@ -378,8 +437,10 @@ PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, 
     return guarded([&]() -> PyObject* {
         Py_INCREF(f);
         try {
+            if (wq.backlog() != nullptr) enter_backlog(f, wq);
             wq.queue(f->work);
         } catch (...) {
+            leave_backlog(f);
             Py_DECREF(f);
             Py_DECREF(f);
             throw;

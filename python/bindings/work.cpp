@@ -66,6 +66,7 @@ int work_traverse(PyObject* self, visitproc visit, void* arg) {
     if (w->extra != nullptr) {
         Py_VISIT(w->extra->name);
         Py_VISIT(w->extra->exception);
+        Py_VISIT(w->extra->scope);
     }
     return 0;
 }
@@ -76,6 +77,7 @@ int work_clear(PyObject* self) {
     if (w->extra != nullptr) {
         Py_CLEAR(w->extra->name);
         Py_CLEAR(w->extra->exception);
+        Py_CLEAR(w->extra->scope);
     }
     return 0;
 }
@@ -260,6 +262,21 @@ PyObject* get_busy(PyObject* self, void*) {
     }
     return PyObject_CallFunction(busy_type, "I", work_busy(reinterpret_cast<PyWork*>(self)->work));
 }
+PyObject* get_cancel_requested(PyObject* self, void*) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    return guarded(
+        [&] { return PyBool_FromLong(cancel_requested(w->work, w->extra != nullptr ? w->extra->scope : nullptr)); });
+}
+PyObject* get_scope(PyObject* self, void*) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    return Py_NewRef(w->extra != nullptr && w->extra->scope != nullptr ? w->extra->scope : Py_None);
+}
+int set_scope(PyObject* self, PyObject* value, void*) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    if (w->extra == nullptr) w->extra = new WorkExtra;
+    Py_XSETREF(w->extra->scope, value == nullptr || value == Py_None ? nullptr : Py_NewRef(value));
+    return 0;
+}
 PyObject* get_exception(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     return Py_NewRef(w->extra != nullptr && w->extra->exception != nullptr ? w->extra->exception : Py_None);
@@ -374,6 +391,13 @@ PyGetSetDef work_getset[] = {
     {"busy", get_busy, nullptr, "bottomhalf.Busy: PENDING, RUNNING or both (Linux: work_busy). A hint.", nullptr},
     {"exception", get_exception, nullptr,
      "The exception that left the handler's last run, or None; cleared when the function next starts.", nullptr},
+    {"cancel_requested", get_cancel_requested, nullptr,
+     "Should the running handler come to its end? True while somebody cancels or disables the item and waits for it,\n"
+     "when the WorkScope it was queued through is cancelled, and when its machine halts without draining. For "
+     "handlers\n"
+     "that look now and then. Any context; a hint.",
+     nullptr},
+    {"_scope", get_scope, set_scope, nullptr, nullptr},
     {"func", get_func, nullptr, "The handler: the function given, or the bound run().", nullptr},
     {"name", get_name, nullptr, "The name given, else the function's.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};

@@ -11,6 +11,7 @@ namespace bh_python {
 struct WorkExtra {
     PyObject* name = nullptr;
     PyObject* exception = nullptr;
+    PyObject* scope = nullptr;  // the bottomhalf.WorkScope it was queued through
 };
 
 struct PyWork {
@@ -39,9 +40,12 @@ struct PyFuture {
     PyObject* context;  // the submitter's contextvars.Context
     PyObject* result;   // GIL: or the exception
     PyObject* shared;   // GIL: made when somebody looks from outside: the Python side's condition, waiters, callbacks
+    PyObject* scope;    // GIL: the bottomhalf.WorkScope it was submitted through, until it is over
+    Backlog* place;     // GIL: what it waits in, until it starts or is taken back
     Completion* done;   // GIL to create; complete_all() once finished
     FutureState state;  // GIL
     bool failed;        // GIL: result is an exception
+    bool cancel_asked;  // GIL: cancel() was called while it ran
 };
 static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) &&
               offsetof(PyWork, work) == offsetof(PyFuture, work));
@@ -69,6 +73,8 @@ bool queue_object(Workqueue& wq, PyWork* w, int cpu);
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 
+// Does somebody want the item's run to end: who cancels it, its scope, its machine? GIL held.
+bool cancel_requested(const Work& work, PyObject* scope);
 void describe_object(const void* object, char* buffer, std::size_t size) noexcept;
 void drop_object(void* object) noexcept;
 void future_function(Work* work);

@@ -135,6 +135,13 @@ bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu
     return result;
 }
 
+bool cancel_requested(const Work& work, PyObject* scope) {
+    if (work_cancel_requested(work)) return true;
+    const Domain* domain = domain_of(work);
+    if (domain != nullptr && domain->cancelling.load()) return true;
+    return scope != nullptr && py::handle(scope).attr("cancel_requested").cast<bool>();
+}
+
 void check_callable(PyObject* func, int positional, const char* what) {
     if (!PyCallable_Check(func))
         throw py::type_error(std::string(what) + " must be callable, not " + Py_TYPE(func)->tp_name);

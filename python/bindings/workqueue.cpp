@@ -155,7 +155,9 @@ PyMethodDef methods[] = {
     {"submit", BH_METHOD(wq_submit),
      "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's "
      "context variables.\n\n"
-     "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted."},
+     "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted. On a\n"
+     "workqueue with a queue_depth that is reached it sleeps until an item starts (task context; DeadlockError when\n"
+     "every active item of the workqueue would then wait here), or raises QueueFull: alloc_workqueue(when_full=)."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
@@ -185,6 +187,20 @@ void register_workqueue(py::module_& m) {
                       "workqueue_set_max_active). Raising it starts held-back items at once.")
         .def_property("min_active", &Workqueue::min_active, &Workqueue::set_min_active,
                       "Unbound: what every node may have active at least (Linux: workqueue_set_min_active).")
+        .def("_bound_backlog", [](Workqueue& wq, unsigned depth,
+                                  bool raises) { wq.bound_backlog(depth, raises ? WhenFull::raise : WhenFull::block); })
+        .def_property_readonly(
+            "queue_depth",
+            [](Workqueue& wq) {
+                return wq.backlog() == nullptr ? py::object(py::none()) : py::int_(wq.backlog()->depth());
+            },
+            "How many submitted items may wait in it at a time, or None: no bound.")
+        .def_property_readonly(
+            "when_full",
+            [](Workqueue& wq) {
+                return wq.backlog() != nullptr && wq.backlog()->when_full() == WhenFull::raise ? "raise" : "block";
+            },
+            "What submit() does when queue_depth items wait: \"block\" or \"raise\".")
         .def_property_readonly("_nice", &Workqueue::nice)
         .def_property_readonly("_destroyed", &Workqueue::destroyed)
         .def_property_readonly("_in_flight", [](Workqueue& wq) { return wq.in_flight(); })

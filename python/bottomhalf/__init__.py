@@ -27,6 +27,7 @@ from ._core import (
     MachineHalted,
     MisuseError,
     Mutex,
+    QueueFull,
     ReplayMismatch,
     SchedulingWhileAtomic,
     SpinLock,
@@ -63,6 +64,7 @@ from ._core import (
 from ._explore import Report, explore, replay
 from ._future import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, as_completed, wait
 from ._machine import Machine, Trace, WorkqueueAttrs, default_machine, submit
+from ._scope import WorkScope
 
 __version__: str = _core.__version__
 
@@ -88,6 +90,7 @@ __all__ = [
     "MachineHalted",
     "MisuseError",
     "Mutex",
+    "QueueFull",
     "ReplayMismatch",
     "Report",
     "SchedulingWhileAtomic",
@@ -102,6 +105,7 @@ __all__ = [
     "Unsupported",
     "WaitQueue",
     "Work",
+    "WorkScope",
     "Workqueue",
     "WorkqueueAttrs",
     "WorkqueueDestroyed",
@@ -156,14 +160,23 @@ def delayed_work(func: Callable[[DelayedWork], object]) -> DelayedWork:
     return DelayedWork(func)
 
 
-def alloc_workqueue(name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> Workqueue:
+def alloc_workqueue(
+    name: str,
+    flags: WQ | int = WQ(0),
+    max_active: int = 0,
+    *,
+    queue_depth: int | None = None,
+    when_full: str = "block",
+) -> Workqueue:
     """``current_machine().alloc_workqueue(...)``."""
-    return current_machine().alloc_workqueue(name, flags, max_active)
+    return current_machine().alloc_workqueue(name, flags, max_active, queue_depth=queue_depth, when_full=when_full)
 
 
-def alloc_ordered_workqueue(name: str, flags: WQ | int = WQ(0)) -> Workqueue:
+def alloc_ordered_workqueue(
+    name: str, flags: WQ | int = WQ(0), *, queue_depth: int | None = None, when_full: str = "block"
+) -> Workqueue:
     """``current_machine().alloc_ordered_workqueue(...)``."""
-    return current_machine().alloc_ordered_workqueue(name, flags)
+    return current_machine().alloc_ordered_workqueue(name, flags, queue_depth=queue_depth, when_full=when_full)
 
 
 def get_include() -> str:

@@ -335,17 +335,42 @@ class Machine(_core.MachineBase):
 
     # --- workqueues ---
 
-    def alloc_workqueue(self, name: str, flags: WQ | int = WQ(0), max_active: int = 0) -> _core.Workqueue:
+    def alloc_workqueue(
+        self,
+        name: str,
+        flags: WQ | int = WQ(0),
+        max_active: int = 0,
+        *,
+        queue_depth: int | None = None,
+        when_full: str = "block",
+    ) -> _core.Workqueue:
         """Allocate a workqueue (Linux: alloc_workqueue).
 
         name: shown in traces, at most 31 characters. flags: of :class:`WQ`. max_active: items active at a time, per CPU
-        or (unbound) in all; 1 to 512, 0: the default of 256. Task context. Raises ValueError, TypeError, MachineHalted.
+        or (unbound) in all; 1 to 512, 0: the default of 256.
+        queue_depth: back-pressure (ours): how many items of ``submit`` may wait, not started yet, None: any number.
+        when_full: what ``submit`` does then: ``"block"`` sleeps until one starts, ``"raise"`` raises QueueFull, as
+        an event loop wants it. ``queue`` is not bounded: it takes items in contexts that cannot wait.
+        Task context. Raises ValueError, TypeError, MachineHalted.
         """
-        return self._alloc(_name(name), _flags(flags), _count(max_active, "max_active"), False)
+        depth = _depth(queue_depth, when_full)
+        wq = self._alloc(_name(name), _flags(flags), _count(max_active, "max_active"), False)
+        if depth is not None:
+            wq._bound_backlog(depth, when_full == "raise")
+        return wq
 
-    def alloc_ordered_workqueue(self, name: str, flags: WQ | int = WQ(0)) -> _core.Workqueue:
-        """Allocate a workqueue that runs one item at a time, in queueing order (Linux: alloc_ordered_workqueue)."""
-        return self._alloc(_name(name), _flags(flags), 1, True)
+    def alloc_ordered_workqueue(
+        self, name: str, flags: WQ | int = WQ(0), *, queue_depth: int | None = None, when_full: str = "block"
+    ) -> _core.Workqueue:
+        """Allocate a workqueue that runs one item at a time, in queueing order (Linux: alloc_ordered_workqueue).
+
+        queue_depth, when_full: as for :meth:`alloc_workqueue`.
+        """
+        depth = _depth(queue_depth, when_full)
+        wq = self._alloc(_name(name), _flags(flags), 1, True)
+        if depth is not None:
+            wq._bound_backlog(depth, when_full == "raise")
+        return wq
 
     def stats(self) -> list[tuple[_core.Workqueue, _core.WorkqueueStats]]:
         """The counters of every workqueue: a list of ``(workqueue, stats)``."""
@@ -497,6 +522,16 @@ def _name(name: Any) -> str:
     if not name or "\0" in name:
         raise ValueError(f"name={name!r} is empty or holds a NUL character")
     return name
+
+
+def _depth(queue_depth: Any, when_full: Any) -> int | None:
+    if when_full not in ("block", "raise"):
+        raise ValueError(f"when_full={when_full!r}: allowed are 'block' and 'raise'")
+    if queue_depth is None:
+        return None
+    if not 1 <= _count(queue_depth, "queue_depth") <= 2**31 - 1:
+        raise ValueError(f"queue_depth={queue_depth} is out of range: from 1, or None for no bound")
+    return int(queue_depth)
 
 
 def _softirq(nr: Any) -> Softirq:

@@ -140,6 +140,7 @@ void Machine::halt(HaltPending pending, Nanoseconds deadline) {
     if (halted()) return;
     DomainState running = DomainState::running;
     domain_.state.compare_exchange(running, DomainState::halting);
+    if (pending == HaltPending::cancel) domain_.cancelling.store(true);
     workqueues_->refuse_all(true);
     stop_sources();
     if (pending == HaltPending::drain && !workqueues_->drain_all(self, deadline)) {
@@ -147,6 +148,7 @@ void Machine::halt(HaltPending pending, Nanoseconds deadline) {
         for (auto& item : workqueues_->running_items())
             domain_.log.write(domain_.now(), LogLevel::warning, "machine halt: never ends by itself, evicted: " + item);
     }
+    domain_.cancelling.store(true);
     workqueues_->refuse_all(false);
     workqueues_->cancel_all(true);
     // Whoever still waits for something of this machine, its own tasks and foreign threads, is let go.

@@ -30,6 +30,7 @@ Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned f
 Workqueue::~Workqueue() {
     LockGraph::forget(this);
     for (PoolWorkqueue* pwq : pwqs_) subsystem_.free_pwq(pwq);
+    if (backlog_ != nullptr) backlog_->drop();
 }
 
 // Under lock_: the limits in force reach every pool workqueue, and what they let through starts.
@@ -111,6 +112,23 @@ std::size_t Workqueue::in_flight() const {
         for (auto count : pwq->nr_in_flight) n += count;
     }
     return n;
+}
+
+std::size_t Workqueue::active() const {
+    std::size_t n = 0;
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        pwq->pool->splice_inbox();
+        n += static_cast<std::size_t>(pwq->nr_active);
+    }
+    return n;
+}
+
+void Workqueue::bound_backlog(unsigned depth, WhenFull when_full) {
+    if (depth == 0) throw InvalidArgument("queue_depth=0 is out of range: from 1, or none for no bound");
+    if (backlog_ != nullptr)
+        throw MisuseError("backlog-fixed", "workqueue '" + name_ + "' has a queue_depth already, which is set once");
+    backlog_ = new Backlog(depth, when_full);
 }
 
 void Workqueue::destroy(Nanoseconds deadline) {

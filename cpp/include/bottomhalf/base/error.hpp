@@ -41,6 +41,10 @@ class WorkqueueDestroyed : public Error {
 class WorkqueueDraining : public Error {
     using Error::Error;
 };
+// A workqueue with a bound on what waits in it, made to refuse.
+class QueueFull : public Error {
+    using Error::Error;
+};
 class MachineHalted : public Error {
     using Error::Error;
 };

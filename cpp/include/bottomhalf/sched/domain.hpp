@@ -41,6 +41,7 @@ struct Domain {
     std::vector<std::unique_ptr<Cpu>> cpus;  // I
     std::unique_ptr<Substrate> substrate;    // I
     Atomic<DomainState> state{DomainState::booting};
+    Atomic<bool> cancelling{false};  // A: the machine halts and what still runs should come to its end
 
     Softirqs* softirqs = nullptr;              // I
     IrqController* irqs = nullptr;             // I

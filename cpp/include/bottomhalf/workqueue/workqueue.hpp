@@ -10,6 +10,7 @@
 
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sync/completion.hpp"
+#include "bottomhalf/workqueue/backlog.hpp"
 #include "bottomhalf/workqueue/pool_workqueue.hpp"
 #include "bottomhalf/workqueue/worker_pool.hpp"
 
@@ -88,6 +89,12 @@ public:
     WorkqueueStats stats() const noexcept;
     // Items queued or running, armed timers not counted. A hint.
     std::size_t in_flight() const;
+    // Items that count against max_active now, running or about to. A hint.
+    std::size_t active() const;
+    // Bounds what waits in it: whoever queues for others takes a place of the backlog first (Python's submit does).
+    // Once, before the workqueue is used. Throws InvalidArgument (depth 0), MisuseError (it has one). CONTEXT: task.
+    void bound_backlog(unsigned depth, WhenFull when_full);
+    Backlog* backlog() const noexcept { return backlog_; }
     bool destroyed() const noexcept { return (flags() & wq_flag::kDestroying) != 0 && released_.load(); }
 
 private:
@@ -144,6 +151,7 @@ private:
     std::vector<PoolWorkqueue*> pwqs_;      // I: one per CPU, or a single one
     std::unique_ptr<NodeActive> node_;      // I: unbound
     Atomic<unsigned> round_robin_{0};
+    Backlog* backlog_ = nullptr;  // I: null: no bound
 
     RawLock lock_;
     unsigned work_color_ = 0;       // W: what new items get
@@ -180,6 +188,9 @@ bool disable_work_sync(Work& work, Nanoseconds deadline = kForever,
 bool enable_work(Work& work);
 // Linux: flush_work. True when it waited. CONTEXT: task that may sleep.
 bool flush_work(Work& work, Nanoseconds deadline = kForever);
+// Ours: does somebody want the running instance to end: a disable, or a cancel that waits for it? For handlers that
+// look now and then. CONTEXT: any; a hint.
+inline bool work_cancel_requested(const Work& work) noexcept { return work_data::depth(work.data.load()) != 0; }
 // Linux: work_busy. A hint.
 unsigned work_busy(const Work& work);
 
