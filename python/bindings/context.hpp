@@ -6,9 +6,10 @@
 namespace bh_python {
 
 // Context managers.
-py::object bh_off_section(Machine& machine);                // local_bh_disable .. local_bh_enable
-py::object irqs_off_section(Machine& machine);              // local_irq_save .. local_irq_restore
-py::object on_cpu_section(Machine& machine, unsigned cpu);  // the caller counts as running there
+py::object bh_off_section(Machine& machine);    // local_bh_disable .. local_bh_enable
+py::object irqs_off_section(Machine& machine);  // local_irq_save .. local_irq_restore
+py::object on_cpu_section(Machine& machine, unsigned cpu);
+py::object rcu_read_section(Machine& machine);  // the caller counts as running there
 
 // bottomhalf.Task of a started fn(*args). cpu: a CPU it is bound to, or kCpuUnbound. name: str or None.
 py::object spawn_object(Machine& machine, py::object fn, py::args args, int cpu, py::object name);

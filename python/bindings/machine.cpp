@@ -86,6 +86,11 @@ Domain* domain_of(const Work& work) noexcept {
         auto* d = reinterpret_cast<PyDelayedWork*>(work_object(const_cast<Work*>(&work)));
         if (d->dwork.wq != nullptr) return &d->dwork.wq->domain();
     }
+    if ((word & work_data::kPending) != 0 &&
+        is_rcu(reinterpret_cast<PyObject*>(work_object(const_cast<Work*>(&work))))) {
+        auto* r = reinterpret_cast<PyRcuWork*>(work_object(const_cast<Work*>(&work)));
+        if (r->rwork.wq != nullptr) return &r->rwork.wq->domain();
+    }
     return nullptr;
 }
 
@@ -242,10 +247,67 @@ void register_machine(py::module_& m) {
                 h.machine->workqueues().thaw();
             },
             "Let held-back items go, in order (Linux: thaw_workqueues).")
-        .def("_set_idle_timeout",
-             [](MachineHandle& h, double seconds) {
-                 h.machine->workqueues().set_idle_timeout(static_cast<Nanoseconds>(seconds * 1e9));
-             })
+        .def_property(
+            "idle_timeout",
+            [](MachineHandle& h) { return static_cast<double>(h.machine->workqueues().idle_timeout()) / 1e9; },
+            [](MachineHandle& h, py::object seconds) {
+                const double s = check_delay(seconds.ptr(), "idle_timeout");
+                h.machine->workqueues().set_idle_timeout(static_cast<Nanoseconds>(std::min(s * 1e9, 9e18)));
+            },
+            "Seconds after which a surplus idle worker goes home (Linux: IDLE_WORKER_TIMEOUT, 300 s). A pool keeps "
+            "two\n"
+            "and a quarter of its busy ones. Settable.")
+        .def(
+            "cpu_down",
+            [](MachineHandle& h, py::object cpu) {
+                const int c = check_cpu_argument(cpu.ptr());
+                if (c == kCpuUnbound) throw py::type_error("cpu_down() needs a CPU number");
+                MaybeRelease release;
+                h.machine->cpu_down(c);
+            },
+            py::arg("cpu"),
+            "Take a virtual CPU offline (Linux: CPU hotplug). What is queued for it, now or later, still runs, in the\n"
+            "pool's order, by workers that are bound to no CPU; its timers go to CPU 0, which always stays.\n"
+            "Idempotent. Task context that may sleep, not on that CPU. Raises ValueError.")
+        .def(
+            "cpu_up",
+            [](MachineHandle& h, py::object cpu) {
+                const int c = check_cpu_argument(cpu.ptr());
+                if (c == kCpuUnbound) throw py::type_error("cpu_up() needs a CPU number");
+                MaybeRelease release;
+                h.machine->cpu_up(c);
+            },
+            py::arg("cpu"),
+            "Bring a CPU back: its workers are bound to it again with their next item (Linux: CPU hotplug). "
+            "Idempotent.")
+        .def_property_readonly(
+            "online_cpus",
+            [](MachineHandle& h) {
+                py::list cpus;
+                for (unsigned cpu = 0; cpu < h.domain().nr_cpus; ++cpu)
+                    if (h.domain().online(cpu)) cpus.append(cpu);
+                return py::tuple(cpus);
+            },
+            "The CPUs that are online, in order.")
+        .def(
+            "rcu_read",
+            [](MachineHandle& h) {
+                h.domain().require_alive();
+                return rcu_read_section(*h.machine);
+            },
+            "Context manager: a read-side section (Linux: rcu_read_lock, rcu_read_unlock). Nests; nothing inside may "
+            "sleep.")
+        .def(
+            "synchronize_rcu",
+            [](MachineHandle& h, py::object timeout) {
+                h.domain().require_alive();
+                wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) {
+                    h.machine->rcu().synchronize(h.domain().self(), deadline);
+                });
+            },
+            py::arg("timeout") = py::none(),
+            "Wait until every read-side section that is open now has been left (Linux: synchronize_rcu).\n\n"
+            "timeout: seconds, None: for ever. Task context that may sleep. Raises TimeoutError.")
         .def("_idle", [](MachineHandle& h) { return h.machine->idle(); })
         .def("_next_timer",
              [](MachineHandle& h) -> py::object {
@@ -292,7 +354,7 @@ void register_machine(py::module_& m) {
                 h.domain().require_alive();
                 const int c = check_cpu_argument(cpu.ptr());
                 if (c == kCpuUnbound) throw py::type_error("on_cpu() needs a CPU number");
-                return on_cpu_section(*h.machine, h.domain().check_cpu(c, "cpu"));
+                return on_cpu_section(*h.machine, h.domain().check_online(c, "cpu"));
             },
             py::arg("cpu"), "Context manager: the caller counts as running on that CPU; the thread is not pinned.")
         .def(

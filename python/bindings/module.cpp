@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m) {
     register_errors(m);
     register_gate(m);
     register_work(m);
+    register_rcu_work(m);
     register_future(m);
     register_workqueue(m);
     register_tasklet(m);

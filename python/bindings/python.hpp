@@ -111,6 +111,7 @@ void register_gate(py::module_& m);
 void register_machine(py::module_& m);
 void register_work(py::module_& m);
 void register_workqueue(py::module_& m);
+void register_rcu_work(py::module_& m);
 void register_future(py::module_& m);
 void register_tasklet(py::module_& m);
 void register_timer(py::module_& m);

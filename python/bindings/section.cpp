@@ -1,4 +1,4 @@
-// m.bh_off(), m.irqs_off(), m.on_cpu(): sections of a task, as context managers.
+// m.bh_off(), m.irqs_off(), m.on_cpu(), m.rcu_read(): sections of a task, as context managers.
 //
 // The GIL is let go where a section may wait for its CPU, or where leaving it may run callbacks, and nowhere else.
 #include "arguments.hpp"
@@ -15,7 +15,7 @@ Cpu& cpu_of(Task& self) {
 // A task of the machine that runs a handler has the GIL through the gate, which it must not enter twice.
 bool must_release(Task& self, bool something_to_run) noexcept { return something_to_run || !self.adopted; }
 
-enum class Kind { bh, irqs, cpu };
+enum class Kind { bh, irqs, cpu, rcu };
 
 class Section {
 public:
@@ -41,6 +41,9 @@ public:
             case Kind::cpu:
                 move(self);
                 break;
+            case Kind::rcu:
+                saved_.push_back(static_cast<int>(m->rcu().read_lock(self)));
+                break;
         }
         task_ = &self;
         ++depth_;
@@ -58,6 +61,16 @@ public:
             --depth_;
             if (kind_ == Kind::bh) self->preempt_count -= preempt::kSoftirqDisable;
             if (kind_ == Kind::irqs) --self->irqs_off;
+            if (kind_ == Kind::rcu) --self->preempt_count;
+            return;
+        }
+        if (kind_ == Kind::rcu) {
+            const auto slot = static_cast<unsigned>(saved_.back());
+            saved_.pop_back();
+            --depth_;
+            Domain& domain = *self->domain.load();
+            MaybeRelease release(must_release(*self, domain.rcu->pending()));
+            domain.rcu->read_unlock(*self, slot);
             return;
         }
         if (kind_ == Kind::cpu) {
@@ -77,7 +90,10 @@ public:
 
 private:
     const char* name() const noexcept {
-        return kind_ == Kind::bh ? "bh_off()" : kind_ == Kind::irqs ? "irqs_off()" : "on_cpu()";
+        return kind_ == Kind::bh     ? "bh_off()"
+               : kind_ == Kind::irqs ? "irqs_off()"
+               : kind_ == Kind::rcu  ? "rcu_read()"
+                                     : "on_cpu()";
     }
     void check_may_move(Task& self, int to) const {
         if (self.cpu.load() == to) return;
@@ -152,8 +168,11 @@ py::object bh_off_section(Machine& machine) { return make(machine, Kind::bh); }
 py::object irqs_off_section(Machine& machine) { return make(machine, Kind::irqs); }
 py::object on_cpu_section(Machine& machine, unsigned cpu) { return make(machine, Kind::cpu, static_cast<int>(cpu)); }
 
+py::object rcu_read_section(Machine& machine) { return make(machine, Kind::rcu); }
+
 void register_sections(py::module_& m) {
-    py::class_<Section>(m, "Section", "A section of the calling task: m.bh_off(), m.irqs_off(), m.on_cpu(n) make one.")
+    py::class_<Section>(m, "Section",
+                        "A section of the calling task: m.bh_off(), m.irqs_off(), m.on_cpu(n), m.rcu_read() make one.")
         .def("__enter__",
              [](py::object self) {
                  self.cast<Section&>().enter();

@@ -12,6 +12,70 @@ PyObject* g_run_name = nullptr;
 
 namespace {
 
+PyObject* invoke(PyWork* w, PyObject* self) {
+    if (w->func != nullptr) return PyObject_CallOneArg(w->func, self);
+    return PyObject_CallMethodNoArgs(self, g_run_name);
+}
+
+}  // namespace
+
+int work_traverse(PyObject* self, visitproc visit, void* arg) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(w->func);
+    if (w->extra != nullptr) {
+        Py_VISIT(w->extra->name);
+        Py_VISIT(w->extra->exception);
+        Py_VISIT(w->extra->scope);
+    }
+    return 0;
+}
+
+int work_clear(PyObject* self) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    Py_CLEAR(w->func);
+    if (w->extra != nullptr) {
+        Py_CLEAR(w->extra->name);
+        Py_CLEAR(w->extra->exception);
+        Py_CLEAR(w->extra->scope);
+    }
+    return 0;
+}
+
+void work_dealloc(PyObject* self) {
+    auto* w = reinterpret_cast<PyWork*>(self);
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (w->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
+    work_clear(self);
+    delete w->extra;
+    LockGraph::forget(&w->work);
+    // Nothing to destroy in the item itself: it is idle, or its object would still be referenced.
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+// GIL: entered through the gate. The reference that came with the queueing is this function's to drop.
+void run_object(Work* work) {
+    PyWork* w = work_object(work);
+    auto* self = reinterpret_cast<PyObject*>(w);
+    if (w->extra != nullptr && w->extra->exception != nullptr) [[unlikely]]
+        Py_CLEAR(w->extra->exception);
+    PyObject* result = invoke(w, self);
+    if (result != nullptr) [[likely]] {
+        Py_DECREF(result);
+    } else {
+        Task* task = current_task();
+        Domain* domain = task != nullptr ? task->domain.load() : nullptr;
+        PyObject* exception = report_handler_error(self, domain);
+        if (w->extra == nullptr) w->extra = new WorkExtra;
+        Py_XSETREF(w->extra->exception, exception);
+    }
+    Py_DECREF(self);
+}
+
+namespace {
+
 void work_function(Work* work);
 void delayed_function(Work* work);
 
@@ -57,68 +121,6 @@ int work_init(PyObject* self, PyObject* args, PyObject* kwargs) {
            }) == nullptr
                ? -1
                : 0;
-}
-
-int work_traverse(PyObject* self, visitproc visit, void* arg) {
-    auto* w = reinterpret_cast<PyWork*>(self);
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(w->func);
-    if (w->extra != nullptr) {
-        Py_VISIT(w->extra->name);
-        Py_VISIT(w->extra->exception);
-        Py_VISIT(w->extra->scope);
-    }
-    return 0;
-}
-
-int work_clear(PyObject* self) {
-    auto* w = reinterpret_cast<PyWork*>(self);
-    Py_CLEAR(w->func);
-    if (w->extra != nullptr) {
-        Py_CLEAR(w->extra->name);
-        Py_CLEAR(w->extra->exception);
-        Py_CLEAR(w->extra->scope);
-    }
-    return 0;
-}
-
-void work_dealloc(PyObject* self) {
-    auto* w = reinterpret_cast<PyWork*>(self);
-    PyTypeObject* type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (w->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
-    work_clear(self);
-    delete w->extra;
-    LockGraph::forget(&w->work);
-    // Nothing to destroy in the item itself: it is idle, or its object would still be referenced.
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-// --- running ---
-
-PyObject* invoke(PyWork* w, PyObject* self) {
-    if (w->func != nullptr) return PyObject_CallOneArg(w->func, self);
-    return PyObject_CallMethodNoArgs(self, g_run_name);
-}
-
-// GIL: entered through the gate. The reference that came with the queueing is this function's to drop.
-void run_object(Work* work) {
-    PyWork* w = work_object(work);
-    auto* self = reinterpret_cast<PyObject*>(w);
-    if (w->extra != nullptr && w->extra->exception != nullptr) [[unlikely]]
-        Py_CLEAR(w->extra->exception);
-    PyObject* result = invoke(w, self);
-    if (result != nullptr) [[likely]] {
-        Py_DECREF(result);
-    } else {
-        Task* task = current_task();
-        Domain* domain = task != nullptr ? task->domain.load() : nullptr;
-        PyObject* exception = report_handler_error(self, domain);
-        if (w->extra == nullptr) w->extra = new WorkExtra;
-        Py_XSETREF(w->extra->exception, exception);
-    }
-    Py_DECREF(self);
 }
 
 void work_function(Work* work) { run_object(work); }

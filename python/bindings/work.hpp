@@ -28,6 +28,14 @@ struct PyDelayedWork {
     alignas(8) DelayedWork dwork;
 };
 
+// Waits for a grace period before it is queued.
+struct PyRcuWork {
+    PyObject_HEAD PyObject* func;
+    WorkExtra* extra;
+    PyObject* weakrefs;
+    alignas(8) RcuWork rwork;
+};
+
 // A future is an item that keeps what its function returned.
 enum class FutureState : std::uint8_t { pending, running, cancelled, cancelled_notified, finished };
 struct PyFuture {
@@ -48,10 +56,12 @@ struct PyFuture {
     bool cancel_asked;  // GIL: cancel() was called while it ran
 };
 static_assert(offsetof(PyWork, work) == offsetof(PyDelayedWork, dwork) &&
+              offsetof(PyWork, work) == offsetof(PyRcuWork, rwork) &&
               offsetof(PyWork, work) == offsetof(PyFuture, work));
 
 extern PyTypeObject* g_work_type;
 extern PyTypeObject* g_delayed_type;
+extern PyTypeObject* g_rcu_type;
 extern PyObject* g_run_name;         // "run"
 extern PyTypeObject* g_future_type;  // bottomhalf.Future, once the package told us
 
@@ -59,6 +69,7 @@ inline PyWork* work_object(Work* work) noexcept {
     return reinterpret_cast<PyWork*>(reinterpret_cast<char*>(work) - offsetof(PyWork, work));
 }
 inline bool is_work(PyObject* o) noexcept { return PyObject_TypeCheck(o, g_work_type); }
+inline bool is_rcu(PyObject* o) noexcept { return PyObject_TypeCheck(o, g_rcu_type); }
 inline bool is_delayed(PyObject* o) noexcept { return PyObject_TypeCheck(o, g_delayed_type); }
 // Throws TypeError naming what is needed.
 PyWork* as_work(PyObject* o, const char* call);
@@ -75,6 +86,12 @@ bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu
 
 // Does somebody want the item's run to end: who cancels it, its scope, its machine? GIL held.
 bool cancel_requested(const Work& work, PyObject* scope);
+bool queue_rcu_object(Workqueue& wq, PyObject* item);
+// The slots of every kind of item, and its handler's call.
+int work_traverse(PyObject* self, visitproc visit, void* arg);
+int work_clear(PyObject* self);
+void work_dealloc(PyObject* self);
+void run_object(Work* work);
 void describe_object(const void* object, char* buffer, std::size_t size) noexcept;
 void drop_object(void* object) noexcept;
 void future_function(Work* work);

@@ -88,6 +88,9 @@ PyObject* wq_queue_delayed(PyObject* self, PyObject* const* args, Py_ssize_t nar
 PyObject* wq_mod_delayed(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return delayed_operation<mod_delayed_object>(self, args, nargs, kwnames, "mod_delayed()");
 }
+PyObject* wq_queue_rcu(PyObject* self, PyObject* item) {
+    return guarded([&] { return PyBool_FromLong(queue_rcu_object(unwrap(self), item)); });
+}
 PyObject* wq_submit(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return submit_object(unwrap(self), args, nargs, kwnames);
 }
@@ -152,6 +155,10 @@ PyMethodDef methods[] = {
      "delay: seconds from 0. Returns True when it was pending before; False when not, or when disabled (nothing is "
      "armed\n"
      "then). Any context."},
+    {"queue_rcu", wq_queue_rcu, METH_O,
+     "queue_rcu($self, rwork, /)\n--\n\nQueue a RcuWork after a grace period (Linux: queue_rcu_work).\n\n"
+     "Returns True when it will be queued once every read-side section (m.rcu_read()) that is open now has been left;\n"
+     "False when it was pending. Any context. Raises as queue()."},
     {"submit", BH_METHOD(wq_submit),
      "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's "
      "context variables.\n\n"

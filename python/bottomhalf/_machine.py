@@ -377,11 +377,14 @@ class Machine(_core.MachineBase):
         return [(wq, wq.stats()) for wq in self.workqueues]
 
     def schedule_on_each_cpu(self, fn: Callable[[_core.Work], object]) -> None:
-        """Run fn(work) once on every CPU and wait for all (Linux: schedule_on_each_cpu). Task context, may sleep."""
-        works = [_core.Work(fn) for _ in range(self.cpus)]
-        for cpu, work in enumerate(works):
+        """Run fn(work) once on every CPU that is online, and wait for all (Linux: schedule_on_each_cpu).
+
+        Task context, may sleep.
+        """
+        works = {cpu: _core.Work(fn) for cpu in self.online_cpus}
+        for cpu, work in works.items():
             self.system_wq.queue(work, cpu=cpu)
-        for work in works:
+        for work in works.values():
             work.flush()
 
     def work_on_cpu(self, cpu: int, fn: Callable[..., T], *args: Any) -> T:

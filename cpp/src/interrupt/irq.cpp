@@ -142,6 +142,7 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
 
 void IrqLine::fire(unsigned cpu) {
     explore_point(domain_);
+    cpu = domain_.online_cpu(cpu);
     Task& self = domain_.self();
     {
         RawGuard guard(lock_);

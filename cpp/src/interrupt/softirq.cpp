@@ -22,7 +22,11 @@ const char* softirq_name(Softirq nr) noexcept {
 }
 
 Softirqs::Softirqs(Domain& domain) : domain_(domain) {
-    for (unsigned i = 0; i < domain.nr_cpus; ++i) per_cpu_.push_back(std::make_unique<PerCpu>());
+    for (unsigned i = 0; i < domain.nr_cpus; ++i) {
+        per_cpu_.push_back(std::make_unique<PerCpu>());
+        per_cpu_.back()->owner = this;
+        per_cpu_.back()->id = i;
+    }
     domain.softirqs = this;
     domain.hooks.softirq_pending = softirqs_pending;
     domain.hooks.run_softirqs = [](Domain& d, unsigned cpu, Task& self) { return d.softirqs->process(cpu, self); };
@@ -41,9 +45,10 @@ void Softirqs::start() {
         per_cpu_[cpu]->ksoftirqd = &domain_.spawn(
             name,
             [](Task& self, void* arg) {
-                static_cast<Softirqs*>(arg)->ksoftirqd_main(self, static_cast<unsigned>(self.bound_cpu));
+                const auto* mine = static_cast<PerCpu*>(arg);
+                mine->owner->ksoftirqd_main(self, mine->id);
             },
-            this, static_cast<int>(cpu), 0, true);
+            per_cpu_[cpu].get(), static_cast<int>(cpu), 0, true);
     }
 }
 
@@ -55,6 +60,11 @@ void Softirqs::stop() {
         domain_.join_task(*cpu->ksoftirqd);
         cpu->ksoftirqd = nullptr;
     }
+}
+
+void Softirqs::cpu_up(unsigned cpu) {
+    Task* ksoftirqd = per_cpu_[cpu]->ksoftirqd;
+    if (ksoftirqd != nullptr && domain_.simulated) domain_.substrate->rebind(*ksoftirqd, static_cast<int>(cpu));
 }
 
 void Softirqs::open(Softirq nr, SoftirqHandler handler, void* arg, bool gated) {

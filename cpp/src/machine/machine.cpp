@@ -110,6 +110,10 @@ void Machine::stop_sources() {
                               dwork->wq->name() + "'");
         abandon_delayed_work(*dwork);
     });
+    rcu_.stop([this](RcuHead* head) {
+        if (abandon_rcu_work(*head))
+            domain_.log.write(domain_.now(), LogLevel::info, "machine halt: cancelled an item before its grace period");
+    });
     if (armed != 0)
         domain_.log.write(domain_.now(), LogLevel::info,
                           "machine halt: " + std::to_string(armed) + " armed timers and delayed items cancelled");
@@ -204,7 +208,7 @@ void Machine::external_interrupt(Domain& domain, unsigned cpu, void* data) {
 }
 
 bool Machine::idle() {
-    if (timers_->armed() > workqueues_->idle_timers()) return false;
+    if (timers_->armed() > workqueues_->idle_timers() || rcu_.pending()) return false;
     for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu)
         if (softirqs_->pending(cpu) != 0) return false;
     for (auto& wq : workqueues_->workqueues())

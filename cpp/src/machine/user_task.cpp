@@ -36,7 +36,7 @@ std::shared_ptr<UserTask> UserTasks::spawn(const std::string& name, void (*funct
     domain_.require_alive();
     Task& self = domain_.self();
     might_sleep(self, "spawn");
-    if (cpu != kCpuUnbound) domain_.check_cpu(cpu, "cpu");
+    if (cpu != kCpuUnbound) domain_.check_online(cpu, "cpu");
     reap_finished();
     auto task = std::shared_ptr<UserTask>(new UserTask);
     task->name_ = name;

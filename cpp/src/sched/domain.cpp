@@ -140,6 +140,14 @@ unsigned Domain::check_cpu(int cpu, const char* argument) const {
     return static_cast<unsigned>(cpu);
 }
 
+unsigned Domain::check_online(int cpu, const char* argument) const {
+    const unsigned c = check_cpu(cpu, argument);
+    if (!online(c))
+        throw InvalidArgument(std::string(argument) + "=" + std::to_string(cpu) + " is offline on machine '" + name +
+                              "': cpu_up(" + std::to_string(cpu) + ") brings it back");
+    return c;
+}
+
 void Domain::add(Task& task) {
     RawGuard guard(tasks_lock_);
     tasks_.push_back(task.in_domain);

@@ -156,8 +156,7 @@ void TimerSubsystem::leave_foreign(Timer& timer, std::uint32_t slot) const {
                           domain_.name + "' meanwhile; delete_sync() it there first");
 }
 
-inline void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket,
-                                    Jiffies fires) noexcept {
+void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept {
     timer.expires = expires;
     set_timer_bucket(timer, bucket);
     base.wheel.enqueue(timer.node, bucket, fires);
@@ -196,8 +195,9 @@ bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
 
 bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode) {
     const bool named = cpu_named != kAnyCpu;
-    const unsigned cpu = named ? domain_.check_cpu(cpu_named, "cpu")
-                               : static_cast<unsigned>(domain_.self().cpu.load(std::memory_order_relaxed));
+    const unsigned cpu =
+        domain_.online_cpu(named ? domain_.check_cpu(cpu_named, "cpu")
+                                 : static_cast<unsigned>(domain_.self().cpu.load(std::memory_order_relaxed)));
     Base& target = base_for(timer, cpu, named);
     Base* base = &lock_base(timer, target);
     const bool pending = timer.node.pending();
@@ -245,6 +245,11 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
             return pending;
         }
         placed = false;
+    }
+    if (base->offline) [[unlikely]] {
+        // Its CPU has gone since the look above.
+        base->lock.unlock();
+        return arm(timer, expires, cpu_named, Mode::mod) || pending;
     }
     // Without this timer the wheel may be able to come nearer to the present.
     if (!placed || now != 0) place();

@@ -26,6 +26,7 @@ struct alignas(64) TimerSubsystem::Base {
     const unsigned cpu;
     const BaseKind kind;
     bool stopped = false;            // L: no callback begins, nothing is armed
+    bool offline = false;            // L: its CPU is gone: nothing is armed here, but on CPU 0
     unsigned waiting = 0;            // L: tasks in timer_delete_sync
     const Timer* running = nullptr;  // L: whose callback runs
     Task* runner = nullptr;          // L: and in which task

@@ -59,6 +59,7 @@ void WorkqueueSubsystem::on_each_cpu(WorkFunction func, Nanoseconds deadline) {
     std::vector<std::unique_ptr<Work>> works;
     try {
         for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu) {
+            if (!domain_.online(cpu)) continue;
             works.push_back(std::make_unique<Work>(func));
             system(SystemWq::percpu)->queue(*works.back(), static_cast<int>(cpu));
         }

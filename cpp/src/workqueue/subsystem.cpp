@@ -97,7 +97,7 @@ WorkerPool& WorkqueueSubsystem::pool_for(unsigned flags, int nice, unsigned cpu)
         auto& slot = shared_pools_[{static_cast<int>(kind), nice}];
         if (slot == nullptr) {
             pools_.push_back(std::make_unique<WorkerPool>(domain_, kind, kCpuUnbound, nice,
-                                                          managed ? domain_.nr_cpus : ~0u >> 1,
+                                                          managed ? domain_.nr_cpus : WorkerPool::kNoLimit,
                                                           static_cast<int>(pools_.size())));
             slot = pools_.back().get();
             pool = domain_.running() ? slot : nullptr;

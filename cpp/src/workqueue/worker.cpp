@@ -195,6 +195,15 @@ bool linger(Worker& worker, const GatePass& pass) {
     return found;
 }
 
+// The pool's CPU went away or came back. The pool's lock is held, and let go meanwhile.
+void follow_cpu(Worker& worker) {
+    WorkerPool& pool = *worker.pool;
+    const int cpu = pool.bound_to;
+    pool.lock.unlock();
+    pool.domain.substrate->rebind(*worker.task, cpu);
+    pool.lock.lock();
+}
+
 // The next item that this worker may start, or null. May let the lock go: to wait for the CPU, or for a gate.
 Work* next_work(Worker& worker, GatePass& pass) {
     WorkerPool& pool = *worker.pool;
@@ -211,8 +220,12 @@ Work* next_work(Worker& worker, GatePass& pass) {
                 continue;
             }
         }
+        if (self.bound_cpu != pool.bound_to) [[unlikely]] {
+            follow_cpu(worker);
+            continue;
+        }
         // The dispatch rule: nothing starts on a CPU that somebody holds non-preemptibly.
-        if (pool.kind == PoolKind::bound) {
+        if (pool.bound_to != kCpuUnbound) {
             Cpu& cpu = pool.domain.cpu(static_cast<unsigned>(pool.cpu));
             if (!cpu.preemptible_for(self)) {
                 pool.lock.unlock();

@@ -20,7 +20,7 @@ constexpr Nanoseconds kCreateCooldown = kSecond;
 }  // namespace
 
 WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr)
-    : domain(d), kind(k), cpu(c), nice(n), width(w), number(nr) {
+    : domain(d), kind(k), cpu(c), nice(n), width(w), bound_to(c), number(nr) {
     wake_below.store(static_cast<int>(w));
     cpumask = c == kCpuUnbound ? CpuMask::first_n(d.nr_cpus) : CpuMask::of(static_cast<unsigned>(c));
     cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
@@ -77,7 +77,7 @@ std::string WorkerPool::info() const {
         std::snprintf(text, sizeof text, " cpus=%s bh%s", cpumask.to_list().c_str(), nice != 0 ? "-hi" : "");
     else
         std::snprintf(text, sizeof text, " cpus=%s flags=0x%x nice=%d", cpumask.to_list().c_str(),
-                      (manager_active ? 2u : 0u) | (kind == PoolKind::bound ? 0u : 4u), nice);
+                      (manager_active ? 2u : 0u) | (bound_to != kCpuUnbound ? 0u : 4u), nice);
     return text;
 }
 
@@ -86,9 +86,11 @@ bool WorkerPool::create_worker() {
     auto worker = std::make_unique<Worker>();
     worker->pool = this;
     if (kind == PoolKind::unbound) worker->flags.set(Worker::kPrep | Worker::kUnbound);
+    int home;
     {
         RawGuard guard(lock);
         if (stopping || domain.now() < create_again_at) return false;
+        home = bound_to;
         // The lowest free number of the pool, as Linux names workers.
         for (bool taken = true; taken; worker->id += taken ? 1 : 0) {
             taken = false;
@@ -105,7 +107,7 @@ bool WorkerPool::create_worker() {
     else
         std::snprintf(name, sizeof name, "kworker/u%d:%d", number, worker->id);
     try {
-        domain.spawn(name, worker_main, worker.get(), kind == PoolKind::bound ? cpu : kCpuUnbound, nice, true);
+        domain.spawn(name, worker_main, worker.get(), home, nice, true);
         worker.release();  // owned by the pool from here on
         return true;
     } catch (const Error& error) {
@@ -162,6 +164,27 @@ void WorkerPool::cull_idle() {
         domain.substrate->wake(*worker->task);
         domain.join_task(*worker->task);
     }
+}
+
+void WorkerPool::unbind() {
+    RawGuard guard(lock);
+    splice_inbox();
+    bound_to = kCpuUnbound;
+    width = kNoLimit;
+    wake_below.store(static_cast<int>(width));
+    kick();
+}
+
+void WorkerPool::rebind() {
+    RawGuard guard(lock);
+    splice_inbox();
+    bound_to = cpu;
+    width = 1;
+    wake_below.store(1);
+    // On the host each does it itself, before its next item.
+    if (!domain.simulated) return;
+    for (ListNode* n = workers.begin(); n != workers.end(); n = n->next)
+        if (Task* task = container_of(n, &Worker::pool_node)->task) domain.substrate->rebind(*task, cpu);
 }
 
 void WorkerPool::reap() {

@@ -57,6 +57,8 @@ public:
         per_cpu_[cpu]->gated[static_cast<unsigned>(nr)].fetch_add(change, std::memory_order_relaxed);
     }
 
+    // The CPU is back: its ksoftirqd, which went on elsewhere with what was raised for the CPU, returns to it.
+    void cpu_up(unsigned cpu);
     // Runs pending softirqs on the CPU when the calling context allows it, else wakes ksoftirqd or leaves them to
     // whoever holds the CPU's bottom halves. For the end of a hard interrupt.
     void run_at_irq_exit(unsigned cpu, Task& self);
@@ -69,6 +71,8 @@ private:
         std::array<Counter<std::uint64_t>, kNrSoftirqs> counts;  // under the CPU's bottom-half lock
         std::array<Atomic<int>, kNrSoftirqs> gated;
         Task* ksoftirqd = nullptr;  // I
+        Softirqs* owner = nullptr;  // I
+        unsigned id = 0;            // I
     };
     struct Vector {
         SoftirqHandler handler = nullptr;

@@ -14,6 +14,7 @@
 #include "bottomhalf/sync/mutex.hpp"
 #include "bottomhalf/time/timer.hpp"
 #include "bottomhalf/workqueue/delayed_work.hpp"
+#include "bottomhalf/workqueue/rcu_work.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 
 namespace bottomhalf {
@@ -51,6 +52,7 @@ public:
     bool halted() const noexcept { return domain_.state.load() >= DomainState::halted; }
 
     Domain& domain() noexcept { return domain_; }
+    Rcu& rcu() noexcept { return rcu_; }
     Softirqs& softirqs() noexcept { return *softirqs_; }
     Tasklets& tasklets() noexcept { return *tasklets_; }
     IrqController& irqs() noexcept { return *irqs_; }
@@ -58,6 +60,14 @@ public:
     WorkqueueSubsystem& workqueues() noexcept { return *workqueues_; }
     UserTasks& tasks() noexcept { return user_tasks_; }
     const std::string& name() const noexcept { return domain_.name; }
+
+    // A CPU goes away (Linux: cpu_down, CPU hotplug): its timers and what is bound to it go elsewhere; items that are
+    // queued for it, now or later, run as those of an unbound workqueue, in their order. CPU 0 stays. Idempotent.
+    // On the host a CPU is an exclusion domain and no processor: threads that count as running on it go on doing so,
+    // its workers leave it before their next item.
+    // CONTEXT: a task that may sleep, not on that CPU. Throws InvalidArgument.
+    void cpu_down(int cpu);
+    void cpu_up(int cpu);
 
     // The caller sleeps by an exact deadline of the substrate. (Linux has no like; msleep goes by the wheel.)
     WaitResult sleep(Nanoseconds duration, const char* kind = "sleep");
@@ -75,6 +85,7 @@ private:
     void stop_sources();
 
     Domain domain_;
+    Rcu rcu_{domain_};
     std::unique_ptr<Softirqs> softirqs_;
     std::unique_ptr<Tasklets> tasklets_;
     std::unique_ptr<IrqController> irqs_;
@@ -90,6 +101,7 @@ private:
     Atomic<bool> sources_stopped_{false};
     std::map<External*, std::unique_ptr<External>> externals_;  // by at(), not yet due; the machine's own thread
     Mutex halt_mutex_;
+    Mutex hotplug_mutex_;  // outside everything but halt_mutex_
 };
 
 }  // namespace bottomhalf

@@ -22,7 +22,8 @@ struct alignas(64) Cpu {
     Atomic<std::uint32_t> preempt_holders{0};  // tasks on this CPU with preemption off (spin locks)
     Atomic<std::uint32_t> waiters{0};
     RawLock wait_lock;
-    List waiting;  // L: wait_lock
+    List waiting;               // L: wait_lock
+    Atomic<bool> online{true};  // A: written by Machine::cpu_down and cpu_up
     unsigned id = 0;
     Domain* domain = nullptr;
 

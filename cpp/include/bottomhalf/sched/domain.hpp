@@ -19,6 +19,7 @@
 
 namespace bottomhalf {
 
+class Rcu;                 // sync
 class Softirqs;            // interrupt
 class IrqController;       // interrupt
 class TimerSubsystem;      // time
@@ -43,6 +44,7 @@ struct Domain {
     Atomic<DomainState> state{DomainState::booting};
     Atomic<bool> cancelling{false};  // A: the machine halts and what still runs should come to its end
 
+    Rcu* rcu = nullptr;                        // I
     Softirqs* softirqs = nullptr;              // I
     IrqController* irqs = nullptr;             // I
     TimerSubsystem* timers = nullptr;          // I
@@ -85,7 +87,11 @@ struct Domain {
         if (s == DomainState::halted || s == DomainState::forked) [[unlikely]]
             refuse();
     }
-    unsigned check_cpu(int cpu, const char* argument) const;  // throws InvalidArgument when out of range
+    unsigned check_cpu(int cpu, const char* argument) const;     // throws InvalidArgument when out of range
+    unsigned check_online(int cpu, const char* argument) const;  // or offline
+    bool online(unsigned cpu) const noexcept { return cpus[cpu]->online.load(std::memory_order_relaxed); }
+    // The CPU, or CPU 0 in its place, which is always online.
+    unsigned online_cpu(unsigned cpu) const noexcept { return online(cpu) ? cpu : 0; }
 
     // Makes and starts a task; join_task waits for its end and frees it. CONTEXT: task, no internal lock held.
     Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false);

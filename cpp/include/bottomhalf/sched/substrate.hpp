@@ -65,6 +65,11 @@ public:
     // context that may enter a hard interrupt there. One event a CPU; a later call replaces an earlier one.
     // CONTEXT: any; may be called with internal locks held.
     virtual void set_clock_event(unsigned cpu, Nanoseconds when) noexcept = 0;
+    // A CPU goes away or comes back. Simulated: what is bound to it is bound to none from now on, and nothing is given
+    // to it any more. False: somebody still holds it non-preemptibly; ask again. CONTEXT: a task of another CPU.
+    virtual bool set_online(unsigned, bool) { return true; }
+    // Binds a task to a CPU, or with kCpuUnbound to none. The host: the calling task itself only.
+    virtual void rebind(Task& task, int cpu) = 0;
     // The clock starts (a thread of its own on the host). CONTEXT: task, at boot.
     virtual void start_clock() {}
     // No clock event is delivered any more once it returned. CONTEXT: task.

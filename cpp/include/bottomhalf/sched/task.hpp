@@ -31,7 +31,7 @@ struct Task {
 
     Atomic<Domain*> domain{nullptr};  // A: null again when the machine went away under an adopted task
     Atomic<int> cpu{0};               // A: written by the task; the CPU it runs on, or counts as running on
-    int bound_cpu = kCpuUnbound;      // I: the CPU it may not leave, or kCpuUnbound
+    int bound_cpu = kCpuUnbound;      // O: the CPU it may not leave, or kCpuUnbound; changes with its CPU (hotplug)
     int nice = 0;                     // I
     Atomic<int> pid{0};               // A: the thread's id on the host, a small number when simulated
     bool adopted = false;             // I: a foreign thread, or a simulated machine's init

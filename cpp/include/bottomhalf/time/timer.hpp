@@ -104,6 +104,11 @@ public:
     // Halting: stop(), detaches every timer, then hands each to visit, without a lock. Returns how many.
     std::size_t cancel_all(const std::function<void(Timer*)>& visit);
 
+    // A CPU's timers go to CPU 0, and whatever is armed for it from now on; or again to itself (Linux:
+    // timers_dead_cpu). CONTEXT: task that owns the CPU's bottom halves and may sleep.
+    void cpu_down(unsigned cpu);
+    void cpu_up(unsigned cpu);
+
     struct Base;
     // The base with this slot if it is one of this machine, else null.
     Base* base_at(std::uint32_t slot) const noexcept {

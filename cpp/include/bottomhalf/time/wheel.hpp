@@ -85,7 +85,7 @@ private:
     // The last node of a bucket left it.
     void emptied(unsigned bucket) noexcept;
     Jiffies compute_next() const noexcept;
-    const unsigned levels_;
+    unsigned levels_;
     Jiffies clk_;
     Jiffies next_ = kNever;
     std::size_t size_ = 0;

@@ -51,6 +51,10 @@ public:
     bool freeze_busy();
     void thaw();
 
+    // A CPU's pools lose their CPU, or get it back. BH pools go on: ksoftirqd runs what is raised for the CPU.
+    void cpu_down(unsigned cpu);
+    void cpu_up(unsigned cpu);
+
     // Halting. From refuse_all() on only items of a workqueue may queue there; with chained = false nobody may.
     void refuse_all(bool chained);
     // True when every workqueue is empty; waits for it until the deadline. Stops early when nothing can change by

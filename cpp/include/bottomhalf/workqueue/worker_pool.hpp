@@ -55,6 +55,7 @@ enum class PoolKind : std::uint8_t { bound, unbound, managed, bh };
 
 struct WorkerPool {
     static constexpr unsigned kBuckets = 64;
+    static constexpr unsigned kNoLimit = ~0u >> 1;  // of width
 
     WorkerPool(Domain& domain, PoolKind kind, int cpu, int nice, unsigned width, int number);
     ~WorkerPool();
@@ -65,7 +66,8 @@ struct WorkerPool {
     const PoolKind kind;
     const int cpu;         // I: of a bound or BH pool, else kCpuUnbound
     const int nice;        // I
-    const unsigned width;  // I
+    unsigned width;        // L: how many runnable workers it keeps; no limit while its CPU is offline
+    int bound_to;          // L: the CPU its workers are bound to: its own, or while that is offline none
     const int number;      // I: as Linux numbers pools, in names and dumps
     std::uint32_t id = 0;  // I: slot and generation in the table of pools
     CpuMask cpumask;       // I: where its workers may run
@@ -134,6 +136,11 @@ struct WorkerPool {
     bool create_worker();
     // Ends every worker and joins it. Nothing may be queued any more. CONTEXT: task.
     void stop();
+    // Its CPU goes away: from now on its items are started as those of an unbound pool, wherever (Linux:
+    // unbind_workers). Or it is back (Linux: rebind_workers): its workers return to it with their next item, and the
+    // surplus of them ends when it looks for one. CONTEXT: task.
+    void unbind();
+    void rebind();
     void reap();  // joins workers that ended
     // Ends workers that have been idle for too long while there are too many (Linux: idle_cull_fn). CONTEXT: task.
     void cull_idle();

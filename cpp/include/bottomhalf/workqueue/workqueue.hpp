@@ -169,6 +169,7 @@ private:
     Atomic<int> armed_{0};  // A: delayed works whose timer will queue here
     friend struct DelayedWork;
     friend class DelayedWorks;
+    friend class RcuWorks;
 };
 
 // --- operations on items (Linux's names) ---

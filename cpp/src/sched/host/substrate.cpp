@@ -40,6 +40,8 @@ public:
     explicit HostSubstrate(Domain& domain)
         : domain_(domain), boot_(read_clock(CLOCK_MONOTONIC)), events_(domain.nr_cpus) {
         for (auto& event : events_) event = std::make_unique<Atomic<Nanoseconds>>(kForever);
+        CPU_ZERO(&allowed_);
+        sched_getaffinity(0, sizeof allowed_, &allowed_);
     }
     ~HostSubstrate() override { stop_clock(); }
 
@@ -133,6 +135,13 @@ public:
         if (clock_ != nullptr) wake(*clock_);
     }
 
+    void rebind(Task& self, int cpu) override {
+        self.bound_cpu = cpu;
+        self.cpu.store(cpu == kCpuUnbound ? 0 : cpu);
+        sched_setaffinity(0, sizeof allowed_, &allowed_);
+        if (cpu != kCpuUnbound) pin(static_cast<unsigned>(cpu));
+    }
+
     void start_clock() override {
         clock_ = &domain_.spawn("bh-clock", &HostSubstrate::clock_main, this, kCpuUnbound, 0, true);
     }
@@ -214,6 +223,7 @@ private:
 
     Domain& domain_;
     const Nanoseconds boot_;
+    cpu_set_t allowed_;  // I: the booting thread's
     std::vector<std::unique_ptr<Atomic<Nanoseconds>>> events_;
     Atomic<Nanoseconds> next_{0};
     Atomic<bool> stopping_{false};

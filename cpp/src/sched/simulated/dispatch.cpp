@@ -101,7 +101,8 @@ void SimulatedSubstrate::handle_event() {
         }
         return;
     }
-    VirtualCpu& cpu = cpus_[event.cpu];
+    // The interrupts of a CPU that is gone come to another.
+    VirtualCpu& cpu = cpus_[cpus_[event.cpu].online || key.turn != Turn::hard_irq ? event.cpu : 0];
     if (key.turn == Turn::tick) {
         cpu.slice = {};
         Strand* waiting = best_waiting(event.cpu);
@@ -189,7 +190,7 @@ void SimulatedSubstrate::make_dispatched(Strand& strand) {
 }
 
 bool SimulatedSubstrate::idle(unsigned cpu) const noexcept {
-    return cpus_[cpu].holder == nullptr && cpus_[cpu].queue.empty();
+    return cpus_[cpu].holder == nullptr && cpus_[cpu].queue.empty() && cpus_[cpu].online;
 }
 
 // The wanted CPU if it is idle, or the first that is; the number of CPUs when none is.
@@ -227,6 +228,7 @@ void SimulatedSubstrate::place() {
     place_unbound();
     for (unsigned c = 0; c < cpus_.size() && ready_ != 0; ++c) {
         VirtualCpu& cpu = cpus_[c];
+        if (!cpu.online) continue;
         // An unbound task makes room for a bound one, if there is room elsewhere.
         if (cpu.holder != nullptr && !cpu.queue.empty() && cpu.holder->home == kCpuUnbound && is_holding(*cpu.holder) &&
             preemptible(*cpu.holder) && idle_cpu(c) < cpus_.size()) {
@@ -238,7 +240,7 @@ void SimulatedSubstrate::place() {
     for (unsigned c = 0; c < cpus_.size() && ready_ != 0; ++c) {
         Strand* holder = cpus_[c].holder;
         Strand* waiting = best_waiting(c);
-        if (holder == nullptr || waiting == nullptr || !is_holding(*holder)) continue;
+        if (holder == nullptr || waiting == nullptr || !is_holding(*holder) || !cpus_[c].online) continue;
         if (waiting->task->nice < holder->task->nice) {
             const auto why =
                 holder->state == Strand::State::burning ? Schedule::Preemption::wakeup : Schedule::Preemption::point;
@@ -273,7 +275,7 @@ bool SimulatedSubstrate::lets_others_go(Strand& me, bool interrupts_too) {
     if (!asks_) return false;
     candidate_tasks_.clear();
     for (unsigned c = 0; c < cpus_.size(); ++c) {
-        if (c == me.cpu) continue;
+        if (c == me.cpu || !cpus_[c].online) continue;
         Strand* other = cpus_[c].holder;
         if (other == nullptr)
             other = interrupts_too && !cpus_[c].interrupts.empty() ? &swapper(c) : best_waiting(c);

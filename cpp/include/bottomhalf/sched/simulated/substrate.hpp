@@ -98,6 +98,8 @@ public:
     enum class EnginePoints : std::uint8_t { off, ordered, all };
     void set_engine_points(EnginePoints which);
 #endif
+    bool set_online(unsigned cpu, bool online) override;
+    void rebind(Task& task, int cpu) override;
     // More decisions than this from now on: BudgetExceeded in init, once; then they are not limited any more.
     void set_max_steps(std::uint64_t steps) noexcept {
         max_steps_ = steps < kUnlimited - counters_.steps ? counters_.steps + steps : kUnlimited;
@@ -140,6 +142,7 @@ private:
         Strand* swapper = nullptr;
         std::uint64_t shown = 0;  // the strand that executed here last, as far as traced, and its name
         char shown_name[Task::kNameSize] = "";
+        bool online = true;
         Left left = Left::idle;  // why the last holder lost the CPU
     };
 
