@@ -1,5 +1,7 @@
 // Timers with a million pending: arm, random re-arm, random cancel; ours beside libuv's and libevent's.
 //
+// Each timer is re-armed kRearms times, every time in the same random order of timers and to another random delay: as
+// the timeouts of connections are, which are put off with every packet.
 // Every round measures all competitors one after the other, so that what else the machine does hits all alike; the
 // report is the medians over the rounds, in ns per operation, and their ratios to ours. Options: --json, --timers=N,
 // --rounds=N. The competitors are single-threaded loops without locks; ours pays for its lock.
@@ -127,6 +129,7 @@ private:
 };
 #endif
 
+constexpr std::size_t kRearms = 4, kStride = 7919;
 enum Operation : std::size_t { kArm, kRearm, kCancel, kOperations };
 constexpr const char* kNames[] = {"arm", "rearm", "cancel"};
 
@@ -148,7 +151,9 @@ void run_round(Competitor& c, const Plan& plan, Result& result) {
     result.name = c.name();
     c.begin();
     result.ns[kArm].push_back(measure(n, [&](std::size_t i) { c.arm(i, plan.delay_ms[i]); }));
-    result.ns[kRearm].push_back(measure(n, [&](std::size_t i) { c.rearm(plan.order[i], plan.delay_ms[n - 1 - i]); }));
+    result.ns[kRearm].push_back(measure(kRearms * n, [&](std::size_t i) {
+        c.rearm(plan.order[i % n], plan.delay_ms[(kRearms * n - 1 - i + i / n * kStride) % n]);
+    }));
     result.ns[kCancel].push_back(measure(n, [&](std::size_t i) { c.cancel(plan.order[n - 1 - i]); }));
 }
 

@@ -96,7 +96,7 @@ void TimerSubsystem::program(unsigned cpu) noexcept {
 }
 
 TimerSubsystem::Base& TimerSubsystem::base_for(const Timer& timer, unsigned cpu, bool named) noexcept {
-    const std::uint32_t flags = timer_flags(timer);
+    const std::uint32_t flags = timer.flags;
     const BaseKind kind = (flags & kTimerDeferrable) != 0        ? BaseKind::deferrable
                           : named || (flags & kTimerPinned) != 0 ? BaseKind::pinned
                                                                  : BaseKind::global;
@@ -158,7 +158,6 @@ void TimerSubsystem::leave_foreign(Timer& timer, std::uint32_t slot) const {
 
 void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept {
     timer.expires = expires;
-    set_timer_bucket(timer, bucket);
     base.wheel.enqueue(timer.node, bucket, fires);
     if (gate_of(timer.function) != nullptr) domain_.softirqs->count_gated(Softirq::timer, base.cpu, 1);
     if (domain_.trace.enabled()) [[unlikely]]
@@ -174,7 +173,7 @@ bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
     // A branch that is foreseen, not arithmetic on the flags: the wheel's part is done while the timer is on its way.
     Base& base = *bases_[cpu * kBaseKinds + static_cast<unsigned>(BaseKind::global)];
     if (timer.base.load(std::memory_order_relaxed) != base.slot ||
-        (timer_flags(timer) & (kTimerDeferrable | kTimerPinned)) != 0 || domain_.trace.enabled())
+        (timer.flags & (kTimerDeferrable | kTimerPinned)) != 0 || domain_.trace.enabled())
         return false;
     RawGuard guard(base.lock);
     if (timer.base.load(std::memory_order_relaxed) != base.slot || !timer.node.pending() || base.stopped ||
@@ -185,11 +184,11 @@ bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
     const unsigned bucket = base.wheel.bucket_of(expires, fires, settled);
     if (!settled || fires < per_cpu_[cpu]->programmed.load(std::memory_order_relaxed)) return false;
     timer.expires = expires;
-    const unsigned before = timer_bucket(timer);
-    if (bucket != before) {  // else it hangs where it should
-        set_timer_bucket(timer, bucket);
-        base.wheel.move(timer.node, before, bucket, fires);
-    }
+    // Put off, it stays where it hangs; the clock event that comes there in vain is one that nobody sees on the host,
+    // while virtual time must not stop at an instant at which nothing happens.
+    if (bucket != TimerWheel::bucket_of(timer.node) &&
+        (domain_.simulated || !base.wheel.defer(timer.node, bucket, fires)))
+        base.wheel.move(timer.node, bucket, fires);
     return true;
 }
 
@@ -225,7 +224,8 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
     if (pending) {
         if (base == &target && base->due_end == 0) {
             place();
-            if (bucket == timer_bucket(timer)) {  // it hangs where it should: only what was asked for changes
+            if (bucket ==
+                TimerWheel::bucket_of(timer.node)) {  // it hangs where it should: only what was asked for changes
                 timer.expires = expires;
                 base->lock.unlock();
                 return true;
@@ -269,8 +269,7 @@ void TimerSubsystem::trace_start(Base& base, Timer& timer, Jiffies fires) noexce
     domain_.trace.emit(domain_.now(), static_cast<int>(base.cpu), caller.context, caller.name, "timer_start",
                        "timer=m%u function=f%u expires=%llu bucket_expiry=%llu now=%llu flags=0x%x",
                        domain_.trace.id_of(&timer), domain_.trace.id_of(reinterpret_cast<void*>(timer.function)),
-                       number(timer.expires), number(fires), number(domain_.jiffies()),
-                       timer_flags(timer) & kTimerFlags);
+                       number(timer.expires), number(fires), number(domain_.jiffies()), timer.flags & kTimerFlags);
 }
 
 std::size_t TimerSubsystem::armed() const {

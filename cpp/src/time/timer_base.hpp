@@ -38,14 +38,6 @@ struct alignas(64) TimerSubsystem::Base {
     WaitQueue waiters;
 };
 
-// The bucket lives in the flags' upper bits and changes under the base's lock, while others look at the lower bits.
-inline std::uint32_t timer_flags(const Timer& timer) noexcept {
-    return __atomic_load_n(&timer.flags, __ATOMIC_RELAXED);
-}
-inline unsigned timer_bucket(const Timer& timer) noexcept { return timer_flags(timer) >> 22; }
-inline void set_timer_bucket(Timer& timer, unsigned bucket) noexcept {
-    __atomic_store_n(&timer.flags, (timer_flags(timer) & 0x3fffff) | bucket << 22, __ATOMIC_RELAXED);
-}
 inline Timer* timer_of(WheelNode* node) noexcept { return container_of(node, &Timer::node); }
 
 std::uint32_t timer_table_add(std::vector<std::unique_ptr<TimerSubsystem::Base>>& bases);
@@ -63,7 +55,7 @@ inline void TimerSubsystem::Base::left(Timer& timer) noexcept {
 }
 
 inline void TimerSubsystem::Base::detach(Timer& timer) noexcept {
-    wheel.dequeue(timer.node, timer_bucket(timer));
+    wheel.dequeue(timer.node);
     left(timer);
     trace_timer(domain, cpu, "timer_cancel", timer);
 }

@@ -3,9 +3,15 @@
 //
 // 64 buckets a level; level L has a granularity of 8^L jiffies. A timer with expires = E in level L fires when the
 // clock reaches ((E >> 3L) + 1) << 3L: never early.
+//
+// Deferring, which Linux does not: a pending timer that is to fire later may stay where it hangs, with the bucket it
+// belongs to noted; it goes there when the bucket that it hangs in is collected. So a timeout that is put off again and
+// again costs one cache line each time, not four, and moves once for each time it would have fired. What fires when and
+// in which order is the same as with move(); only next_expiry() may be the tick of a bucket whose timers have all been
+// put off.
 // Thread safety: none; the base that owns a wheel locks it. Only whether a node is pending may be asked without.
 // Invariants: a bucket's bit is set exactly while it holds a timer; clk() never passes the expiry of a pending bucket;
-// next_expiry() is exact.
+// next_expiry() is exact, but for deferred timers, where it is early.
 #pragma once
 
 #include <array>
@@ -29,6 +35,8 @@ namespace bottomhalf {
 struct WheelNode {
     WheelNode* next = nullptr;
     WheelNode** link = nullptr;  // what points to this node; null while not pending
+    // From the lowest bit: the bucket it hangs in, 10 bits; the one it belongs to, 10; the number of its arming.
+    std::uint64_t place = 0;
     // CONTEXT: any; a hint without the lock.
     bool pending() const noexcept { return __atomic_load_n(&link, __ATOMIC_RELAXED) != nullptr; }
     void set_link(WheelNode** l) noexcept { __atomic_store_n(&link, l, __ATOMIC_RELAXED); }
@@ -56,9 +64,14 @@ public:
     }
     void enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
     // Also for a node of a collected list.
-    void dequeue(WheelNode& node, unsigned bucket) noexcept;
-    // Both at once.
-    void move(WheelNode& node, unsigned from, unsigned to, Jiffies fires) noexcept;
+    void dequeue(WheelNode& node) noexcept;
+    // Both at once, of a node that hangs in a bucket.
+    void move(WheelNode& node, unsigned to, Jiffies fires) noexcept;
+    // The same, if it can be put off: true when `to` fires no earlier than where the node hangs now. The bucket is to
+    // be a settled one.
+    bool defer(WheelNode& node, unsigned to, Jiffies fires) noexcept;
+    // The bucket that a pending node belongs to.
+    static unsigned bucket_of(const WheelNode& node) noexcept { return node.place >> kPlaceBits & kPlaceMask; }
     // Nothing was missed up to now: the clock may jump there, so that new timers get the finest level they can.
     void forward(Jiffies now) noexcept;
     // Takes the lists of the next pending tick, if it is not after now, into the caller's array: highest level first,
@@ -80,8 +93,23 @@ private:
     }();
     static constexpr std::uint64_t bit_of(unsigned bucket) noexcept { return std::uint64_t{1} << bucket % kBuckets; }
     unsigned level_of(Jiffies delta) const noexcept;
+    static constexpr unsigned kPlaceBits = 10, kPlaceMask = (1u << kPlaceBits) - 1;
+    static constexpr std::uint64_t kArming = std::uint64_t{1} << 2 * kPlaceBits;
+    static unsigned hangs_in(const WheelNode& node) noexcept { return node.place & kPlaceMask; }
+    // Armed later than the other. The numbers may wrap.
+    static bool later(const WheelNode& a, const WheelNode& b) noexcept {
+        return static_cast<std::int64_t>((a.place & ~(kArming - 1)) - (b.place & ~(kArming - 1))) > 0;
+    }
+    // The tick of a bucket, from clk_ on.
+    Jiffies tick_of(unsigned bucket) const noexcept {
+        const unsigned shift = shift_of(bucket / kBuckets);
+        const Jiffies first = (clk_ + (Jiffies{1} << shift) - 1) >> shift;
+        return (first + (bucket - first) % kBuckets) << shift;
+    }
     void hang(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
-    void unhang(WheelNode& node, unsigned bucket) noexcept;
+    void unhang(WheelNode& node) noexcept;
+    void sort_out(std::array<WheelNode*, kLevels>& due) noexcept;
+    static WheelNode* sorted(WheelNode* list) noexcept;
     // The last node of a bucket left it.
     void emptied(unsigned bucket) noexcept;
     Jiffies compute_next() const noexcept;
@@ -89,13 +117,15 @@ private:
     Jiffies clk_;
     Jiffies next_ = kNever;
     std::size_t size_ = 0;
+    std::uint64_t arming_ = 0;  // the last one's number, where a place has it
     std::array<std::uint64_t, kLevels> pending_{};
+    // Buckets that hold, or held, deferred nodes, or nodes that are not in the order of their arming.
+    std::array<std::uint64_t, kLevels> mixed_{};
     std::array<WheelNode*, kLevels * kBuckets> buckets_{};
 };
 
-// ---- inline: re-arming among many waits for memory, and the fewer instructions lie between two far timers, the more
-// of
-// ---- them the processor fetches at once.
+// Inline: re-arming among many waits for memory, and the fewer instructions lie between two far timers, the more of
+// them the processor fetches at once.
 
 inline unsigned TimerWheel::level_of(Jiffies delta) const noexcept {
     // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the
@@ -132,27 +162,38 @@ inline void TimerWheel::hang(WheelNode& node, unsigned bucket, Jiffies fires) no
     if (fires < next_) next_ = fires;
 }
 
-inline void TimerWheel::unhang(WheelNode& node, unsigned bucket) noexcept {
+inline void TimerWheel::unhang(WheelNode& node) noexcept {
     *node.link = node.next;
     if (node.next != nullptr) node.next->set_link(node.link);
+    const unsigned bucket = hangs_in(node);
     if (buckets_[bucket] == nullptr) [[unlikely]]
         emptied(bucket);
 }
 
 inline void TimerWheel::enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
+    node.place = (arming_ += kArming) | bucket << kPlaceBits | bucket;
     hang(node, bucket, fires);
     ++size_;
 }
 
-inline void TimerWheel::dequeue(WheelNode& node, unsigned bucket) noexcept {
+inline void TimerWheel::dequeue(WheelNode& node) noexcept {
     --size_;
-    unhang(node, bucket);
+    unhang(node);
     node.set_link(nullptr);
 }
 
-inline void TimerWheel::move(WheelNode& node, unsigned from, unsigned to, Jiffies fires) noexcept {
-    unhang(node, from);
+inline void TimerWheel::move(WheelNode& node, unsigned to, Jiffies fires) noexcept {
+    unhang(node);
+    node.place = (arming_ += kArming) | to << kPlaceBits | to;
     hang(node, to, fires);
+}
+
+inline bool TimerWheel::defer(WheelNode& node, unsigned to, Jiffies fires) noexcept {
+    const unsigned bucket = hangs_in(node);
+    if (fires < tick_of(bucket)) return false;
+    node.place = (arming_ += kArming) | to << kPlaceBits | bucket;
+    mixed_[bucket / kBuckets] |= bit_of(bucket);
+    return true;
 }
 
 inline void TimerWheel::forward(Jiffies now) noexcept {
