@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "gil_words.hpp"
 #include "interrupt.hpp"
 #include "python.hpp"
 #include "simulated.hpp"
@@ -78,6 +79,7 @@ public:
     void describe(const void* object, char* buffer, std::size_t size) override {
         describe_object(object, buffer, size);
     }
+    bool waits_at(std::uintptr_t address) const noexcept override { return is_gil_word(address); }
     void dropped(void* object) override {
         Hold hold(*this);
         drop_object(object);

@@ -1,7 +1,9 @@
 // The C part of bottomhalf.Machine, and which machine is current.
 #include "workqueue.hpp"
 
+#include "bottomhalf/workqueue/monitor.hpp"
 #include "context.hpp"
+#include "gil_words.hpp"
 #include "interrupt.hpp"
 #include "simulated.hpp"
 #include "thread_state.hpp"
@@ -37,6 +39,14 @@ struct MachineHandle {
     }
     Domain& domain() { return machine->domain(); }
 };
+
+Detection detection_of(const std::string& name) {
+    for (Detection means :
+         {Detection::automatic, Detection::switch_records, Detection::sampling, Detection::budget, Detection::hooks})
+        if (name == detection_name(means)) return means;
+    throw py::value_error("detection='" + name +
+                          "': allowed are 'auto', 'switch-records', 'sampling', 'budget' and 'hooks'");
+}
 
 // The machines this thread made current by `with` (innermost last) or activate(). GIL: thread-local, plain references.
 thread_local std::vector<PyObject*> t_entered;
@@ -121,7 +131,7 @@ Machine& current_machine() {
 void register_machine(py::module_& m) {
     py::class_<MachineHandle> c(m, "MachineBase");
     c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace, bool voluntary,
-                      const std::shared_ptr<ScheduleMaker>& schedule) {
+                      const std::shared_ptr<ScheduleMaker>& schedule, const std::string& detection) {
               MachineOptions options;
               options.cpus = cpus;
               options.hz = hz;
@@ -130,6 +140,8 @@ void register_machine(py::module_& m) {
               options.trace = trace;
               options.voluntary = voluntary;
               if (schedule != nullptr) options.schedule = [schedule] { return schedule->make(); };
+              options.detection = detection_of(detection);
+              if (!simulated && options.detection != Detection::hooks) learn_gil_words();
               std::unique_ptr<MachineHandle> handle;
               {
                   MaybeRelease release;
@@ -139,7 +151,7 @@ void register_machine(py::module_& m) {
               return handle;
           }),
           py::arg("cpus"), py::arg("hz"), py::arg("simulated"), py::arg("name"), py::arg("trace"), py::arg("voluntary"),
-          py::arg("schedule"))
+          py::arg("schedule"), py::arg("detection"))
         .def("_bind", [](py::object self) { self.cast<MachineHandle&>().domain().host_data.store(self.ptr()); })
         .def("_halt",
              [](py::object self, const std::string& pending, py::object timeout) {
@@ -199,6 +211,20 @@ void register_machine(py::module_& m) {
         .def_property_readonly(
             "simulated", [](MachineHandle& h) { return h.domain().substrate->simulated(); },
             "Virtual CPUs and virtual time, or real ones.")
+        .def_property_readonly(
+            "detection",
+            [](MachineHandle& h) {
+                const Monitor* monitor = h.machine->workqueues().monitor();
+                return detection_name(monitor != nullptr ? monitor->means() : Detection::hooks);
+            },
+            "How pools notice workers that block without saying so: \"switch-records\", \"sampling\", \"budget\" or\n"
+            "\"hooks\" (they do not: only calls of this library and bh.blocking() count).")
+        .def("_monitor_counters",
+             [](MachineHandle& h) {
+                 const Monitor* monitor = h.machine->workqueues().monitor();
+                 const auto c = monitor != nullptr ? monitor->counters() : Monitor::Counters{};
+                 return py::make_tuple(c.wakeups, c.looks, c.handovers);
+             })
         .def_property_readonly(
             "name", [](MachineHandle& h) { return h.machine->name(); }, "The machine's name.")
         .def(

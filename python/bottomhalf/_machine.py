@@ -116,6 +116,10 @@ class Machine(_core.MachineBase):
     cpus: how many logical CPUs, None: the CPUs this process may use. hz: ticks a second, 10 to 100000.
     name: shown in messages. trace: record events from boot on. seed: of ``m.random`` and nothing else.
     at_exit: ``"drain"`` or ``"cancel"``, what interpreter exit does with pending items.
+    detection: how pools notice a worker that blocks in code which does not say so. ``"auto"`` takes the best that the
+    system permits: ``"switch-records"`` (perf tells of every switch), ``"sampling"`` (a look at /proc at ticks),
+    ``"budget"`` (no CPU time for 100 ms), ``"hooks"`` (only this library's own waits and ``bh.blocking()``).
+    ``m.detection`` says which; Unsupported when the one that was named does not work here.
 
     Current inside ``with``; on exit it halts: drains on success, cancels when an exception passes.
     """
@@ -134,6 +138,7 @@ class Machine(_core.MachineBase):
         at_exit: str = "drain",
         schedule: Any = None,
         preempt: str = "full",
+        detection: str = "auto",
     ) -> None:
         if cpus is not None and not 1 <= _count(cpus, "cpus") <= 1024:
             raise ValueError(f"cpus={cpus} is out of range: allowed are 1 to 1024, or None for this process's CPUs")
@@ -150,13 +155,17 @@ class Machine(_core.MachineBase):
         self._schedule_maker = None if schedule is None else schedules._check(schedule)._make()
         if preempt == "voluntary" and not simulated:
             raise ValueError("preempt='voluntary' needs simulated=True: real threads are scheduled by the system")
+        if not isinstance(detection, str):
+            raise TypeError(f"detection must be a str, not {type(detection).__name__}")
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []
         self._seed = seed
         self._keeps: dict[Any, Any] = {}
         default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
-        super().__init__(cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", self._schedule_maker)
+        super().__init__(
+            cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", self._schedule_maker, detection
+        )
         self._booted = True
         self._bind()
         self._boot_pid = os.getpid()

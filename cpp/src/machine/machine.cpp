@@ -40,6 +40,9 @@ unsigned hz_of(const MachineOptions& o) {
 Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_of(o)) {
     if (!o.simulated && (o.schedule || o.voluntary))
         throw InvalidArgument("schedule and voluntary are for simulated machines: the system schedules real threads");
+    if (o.simulated && o.detection != Detection::automatic && o.detection != Detection::hooks)
+        throw InvalidArgument(std::string("detection='") + detection_name(o.detection) +
+                              "' is for host machines: on a simulated one every sleep says so; leave it at 'auto'");
     if (o.simulated) {
         auto substrate = std::make_unique<SimulatedSubstrate>(domain_);
         substrate->set_voluntary(o.voluntary);
@@ -57,7 +60,7 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
     tasklets_ = std::make_unique<Tasklets>(domain_);
     irqs_ = std::make_unique<IrqController>(domain_);
     timers_ = std::make_unique<TimerSubsystem>(domain_);
-    workqueues_ = std::make_unique<WorkqueueSubsystem>(domain_);
+    workqueues_ = std::make_unique<WorkqueueSubsystem>(domain_, o.detection);
     domain_.self();
     try {
         domain_.substrate->start_clock();

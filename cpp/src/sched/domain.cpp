@@ -91,6 +91,12 @@ struct AdoptionTable {
     }
     static void disown(Domain& domain) {
         RawGuard guard(DomainRegistry::instance().lock);
+        if (domain.state.load() == DomainState::forked) {
+            // Whoever held its lock or changed its list is no more. Of the threads only this one is left.
+            for (Task* task : mine().tasks)
+                if (task->domain.load() == &domain) task->domain.store(nullptr);
+            return;
+        }
         RawGuard tasks_guard(domain.tasks_lock_);
         for (ListNode* n = domain.tasks_.begin(); n != domain.tasks_.end();) {
             Task* task = container_of(n, &Task::in_domain);

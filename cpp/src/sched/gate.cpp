@@ -14,6 +14,13 @@ Gate* gate_lookup(void (*function)()) noexcept {
 }
 }  // namespace detail
 
+bool is_gate_wait(std::uintptr_t address) noexcept {
+    const auto& table = detail::g_gate_table;
+    for (unsigned i = 0; i < table.used; ++i)
+        if (table.gates[i]->waits_at(address)) return true;
+    return false;
+}
+
 void register_gate(void (*function)(), Gate* gate) {
     auto& table = detail::g_gate_table;
     if (table.used == detail::GateTable::kSlots) throw Error("register_gate: all 16 slots are taken");

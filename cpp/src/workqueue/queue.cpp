@@ -31,6 +31,8 @@ Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
         pool.kick();
+        // Held back by its workqueue: the next one shall not have to come this way.
+        if (pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
     }
     // Pushed first, looked second; who closes the workqueue says so first and looks at the inbox then.
     return refusing_.load() ? pushed_while_closing(work) : Fast::queued;

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 
+#include "bottomhalf/workqueue/monitor.hpp"
+
 namespace bottomhalf {
 
-WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain) : domain_(domain) { domain.workqueues = this; }
+WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain, Detection detection) : domain_(domain) {
+    domain.workqueues = this;
+    if (auto watcher = domain.substrate->make_watcher(detection))
+        monitor_ = std::make_unique<Monitor>(domain, std::move(watcher));
+}
 
 WorkqueueSubsystem::~WorkqueueSubsystem() {
     for (auto& wq : system_) wq.reset();
@@ -59,6 +65,7 @@ void WorkqueueSubsystem::start() {
         wq->system_ = true;
         system_[static_cast<unsigned>(spec.which)] = std::move(wq);
     }
+    if (monitor_ != nullptr) monitor_->start();
     // Each pool starts with one worker.
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind != PoolKind::bh && !pool.create_worker())
@@ -73,6 +80,7 @@ std::size_t WorkqueueSubsystem::idle_timers() const {
 }
 
 void WorkqueueSubsystem::stop() {
+    if (monitor_ != nullptr) monitor_->stop();
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind == PoolKind::bh) {
             timer_delete(pool.idle_timer);

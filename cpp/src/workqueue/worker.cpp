@@ -10,32 +10,42 @@ namespace bottomhalf {
 using namespace work_data;
 
 void Worker::set_flags(unsigned bits) noexcept {
-    const bool counted = !has(kNotRunning);
+    const bool counted = !has(kNotRunning) && nap == Nap::none;
     flags.set(flags | bits);
     if (counted && has(kNotRunning)) pool->nr_running.fetch_sub(1);
 }
 
 void Worker::clear_flags(unsigned bits) noexcept {
-    const bool counted = !has(kNotRunning);
+    const bool not_counted = has(kNotRunning) && nap == Nap::none;
     flags.set(flags & ~bits);
-    if (!counted && !has(kNotRunning)) pool->nr_running.fetch_add(1);
+    if (not_counted && !has(kNotRunning)) pool->nr_running.fetch_add(1);
 }
 
-void Worker::sleeping(Task&) noexcept {
-    if (has(kNotRunning) || sleeping_now) return;
-    sleeping_now = true;
+void Worker::doze_off(Nap how) noexcept {
+    if (has(kNotRunning) || nap != Nap::none) return;
+    nap = how;
     // First the count, then the look: a producer pushes first and looks at the count then.
     pool->nr_running.fetch_sub(1);
-    RawGuard guard(pool->lock);
     pool->splice_inbox();
     if (pool->kick() && current_pwq != nullptr) ++current_pwq->cm_wakeup;
 }
 
-void Worker::running(Task&) noexcept {
-    if (!sleeping_now) return;
-    sleeping_now = false;
+void Worker::wake_up() noexcept {
+    if (nap == Nap::none) return;
+    nap = Nap::none;
     // Flags may have changed while it slept (taken for CPU-intensive, its CPU gone): then it does not count again.
     if (!has(kNotRunning)) pool->nr_running.fetch_add(1);
+    pool->watch_behind();
+}
+
+void Worker::sleeping(Task&) noexcept {
+    RawGuard guard(pool->lock);
+    doze_off(Nap::told);
+}
+
+void Worker::running(Task&) noexcept {
+    RawGuard guard(pool->lock);
+    wake_up();
 }
 
 namespace {
@@ -117,12 +127,14 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     worker.current_func = func;
     worker.current_pwq = pwq;
     worker.current_word = word;
+    ++worker.items;
     pool.hash_add(worker);
     work.entry.unlink();
     const bool intensive = (pwq->wq->flags() & wq_flag::kCpuIntensive) != 0;
     if (intensive) worker.set_flags(Worker::kCpuIntensive);
     // Unbound and CPU-intensive workers never hold back the next start.
     if (!pool.worklist.empty()) pool.kick();
+    pool.watch_behind();
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
     if (counts) ++pwq->started;
@@ -150,6 +162,9 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     pool.lock.lock();
     if (counts) ++pwq->completed;
     ++pool.completed;
+    // What the monitor found asleep has come back without a word.
+    if (worker.nap == Nap::found) [[unlikely]]
+        worker.wake_up();
     if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);
     worker.current_work = nullptr;
@@ -181,6 +196,8 @@ bool linger(Worker& worker, const GatePass& pass) {
         pool.domain.substrate->simulated())
         return false;
     pool.lingering.store(true, std::memory_order_relaxed);
+    // Its own eyes are on the inbox.
+    pool.wake_below.store(static_cast<int>(pool.width), std::memory_order_relaxed);
     const unsigned looks = pool.linger_looks;
     pool.lock.unlock();
     bool found = false;
@@ -272,7 +289,7 @@ void worker_main(Task& self, void* arg) {
     pool.enter_idle(worker);
     for (;;) {
         // Idle. First the word to the producers, then the look: they push first and look at it then.
-        pool.wake_below.store(static_cast<int>(pool.width));
+        pool.say_served();
         if (worker.has(Worker::kDie)) break;
         pool.splice_inbox();
         if (!pool.need_more_worker()) {
@@ -285,6 +302,10 @@ void worker_main(Task& self, void* arg) {
             continue;
         }
         pool.leave_idle(worker);
+        if (pool.monitor != nullptr) {
+            worker.pool_node.unlink();
+            pool.workers.push_front(worker.pool_node);
+        }
         // A spare before the first item: when this worker sleeps, the next one must be there at once. A new worker may
         // find work and be gone before it is counted, so it is looked for again.
         while (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active && pool.need_more_worker()) {

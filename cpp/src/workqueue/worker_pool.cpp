@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/pool_table.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
@@ -23,6 +24,7 @@ WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr)
     : domain(d), kind(k), cpu(c), nice(n), width(w), bound_to(c), number(nr) {
     wake_below.store(static_cast<int>(w));
     cpumask = c == kCpuUnbound ? CpuMask::first_n(d.nr_cpus) : CpuMask::of(static_cast<unsigned>(c));
+    if (k == PoolKind::bound || k == PoolKind::managed) monitor = d.workqueues->monitor();
     cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
     timer_setup(
         idle_timer,
@@ -62,13 +64,53 @@ bool WorkerPool::kick() noexcept {
         return true;
     }
     poke_lingerer();
-    if (!need_more_worker()) return false;
+    if (!need_more_worker()) {
+        if (monitor != nullptr && !watched) watch();
+        return false;
+    }
     ListNode* first = idle.front();
     // A worker that is just being created looks for work when it starts.
     if (first == nullptr) return nr_starting != 0;
     wake_below.store(0);
     domain.substrate->wake(*container_of(first, &Worker::idle_node)->task);
+    if (watched) monitor->expect_another();
     return true;
+}
+
+void WorkerPool::watch() noexcept {
+    if (monitor == nullptr || watched) return;
+    if (wake_below.load(std::memory_order_relaxed) == kUnwatched) wake_below.store(static_cast<int>(width));
+    // A worker between two items looks at the inbox before it begins one, and will ask again then.
+    int left = nr_running.load();
+    for (ListNode* n = workers.begin(); n != workers.end() && left > 0; n = n->next) {
+        const Worker& worker = *container_of(n, &Worker::pool_node);
+        if (worker.has(Worker::kNotRunning) || worker.nap != Nap::none) continue;
+        if (!worker.in_item()) return;
+        --left;
+    }
+    watched = true;
+    monitor->add(*this);
+}
+
+// Producers push first and look at wake_below then; here it is the other way round.
+void WorkerPool::watch_behind_slow() noexcept {
+    if (nr_running.load() < static_cast<int>(width)) return;  // producers take the lock
+    if (worklist.empty() && inbox.load(std::memory_order_relaxed) == nullptr) {
+        if (wake_below.load(std::memory_order_relaxed) == kUnwatched) return;
+        wake_below.store(kUnwatched);
+        if (inbox.load() == nullptr) return;
+    }
+    watch();
+}
+
+bool WorkerPool::unwatch() noexcept {
+    watched = false;
+    if (nr_running.load() < static_cast<int>(width) || lingering.load(std::memory_order_relaxed)) return true;
+    wake_below.store(kUnwatched);
+    if (inbox.load() == nullptr) return true;
+    watched = true;
+    wake_below.store(static_cast<int>(width));
+    return false;
 }
 
 std::string WorkerPool::info() const {

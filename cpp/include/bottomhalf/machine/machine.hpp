@@ -27,6 +27,8 @@ struct MachineOptions {
     bool simulated = false;
     std::string name;  // empty: "host0", "simulated1", ...
     bool trace = false;
+    // How pools notice workers that block unannounced; on a simulated machine nobody does.
+    Detection detection = Detection::automatic;
     // Simulated only.
     std::function<std::unique_ptr<Schedule>()> schedule;  // makes it; empty: Fifo
     bool voluntary = false;                               // equal nice levels do not preempt each other at ticks

@@ -22,6 +22,9 @@ public:
     virtual void poll(Task& self) = 0;
     // A short name for the callback's object, for traces and reports, without entering the gate. The object is alive.
     virtual void describe(const void* object, char* buffer, std::size_t size) = 0;
+    // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
+    // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.
+    virtual bool waits_at(std::uintptr_t) const noexcept { return false; }
     // The engine discards a queued object (halt, cancel) that nobody will run. Called outside all locks.
     virtual void dropped(void* object) = 0;
 };
@@ -44,6 +47,9 @@ inline unsigned gate_hash(void (*function)()) noexcept {
 }
 Gate* gate_lookup(void (*function)()) noexcept;
 }  // namespace detail
+
+// Is a futex wait at this address a wait for some gate?
+bool is_gate_wait(std::uintptr_t address) noexcept;
 
 // The gate of a function, or null for native ones.
 template <class F>

@@ -6,8 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
-#include "bottomhalf/sched/jiffies.hpp"
+#include "bottomhalf/sched/watcher.hpp"
 
 namespace bottomhalf {
 
@@ -74,6 +75,10 @@ public:
     virtual void start_clock() {}
     // No clock event is delivered any more once it returned. CONTEXT: task.
     virtual void stop_clock() = 0;
+
+    // The eyes of a monitor, or null for Detection::hooks. `automatic` takes the best that works here; what was named
+    // and does not work throws Unsupported, saying why. CONTEXT: task, at boot.
+    virtual std::unique_ptr<Watcher> make_watcher(Detection) { return nullptr; }
 };
 
 }  // namespace bottomhalf

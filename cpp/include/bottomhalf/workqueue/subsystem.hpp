@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "bottomhalf/sched/watcher.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
 
 namespace bottomhalf {
@@ -25,13 +26,18 @@ enum class SystemWq : std::uint8_t {
     count
 };
 
+class Monitor;
+
 class WorkqueueSubsystem {
 public:
-    explicit WorkqueueSubsystem(Domain& domain);
+    // detection: how pools notice workers that block unannounced. Throws Unsupported when the system forbids it.
+    explicit WorkqueueSubsystem(Domain& domain, Detection detection = Detection::hooks);
     ~WorkqueueSubsystem();
     Domain& domain() const noexcept { return domain_; }
     void start();  // pools, their first workers, the system workqueues. CONTEXT: task
     void stop();   // ends all workers; nothing may be queued any more. CONTEXT: task
+    // Finds those workers, or null: then only who says so counts as asleep.
+    Monitor* monitor() const noexcept { return monitor_.get(); }
 
     // Linux: alloc_workqueue. max_active 0: the default of 256. Throws InvalidArgument. CONTEXT: task.
     std::shared_ptr<Workqueue> alloc(std::string name, unsigned flags, int max_active);
@@ -91,6 +97,7 @@ public:
 
 private:
     Domain& domain_;
+    std::unique_ptr<Monitor> monitor_;  // I
     mutable RawLock lock_;
     std::vector<std::unique_ptr<WorkerPool>> pools_;           // L: lock_; 4 a CPU as Linux numbers them, then unbound
     std::map<std::pair<int, int>, WorkerPool*> shared_pools_;  // L: lock_; (kind, nice)

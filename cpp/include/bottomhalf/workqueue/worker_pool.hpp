@@ -20,6 +20,15 @@
 
 namespace bottomhalf {
 
+class Monitor;
+
+// Why a worker in an item does not count as running.
+enum class Nap : std::uint8_t {
+    none,
+    told,   // the sleeping call said so
+    found,  // the monitor saw that its thread sleeps
+};
+
 struct Worker final : TaskObserver {
     static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32,
                               kRescuer = 64;
@@ -29,7 +38,8 @@ struct Worker final : TaskObserver {
     Task* task = nullptr;                  // I
     int id = 0;                            // I: the lowest free number of the pool
     Counter<unsigned> flags;               // L to write; X reads without
-    bool sleeping_now = false;             // X: nr_running was given up
+    Nap nap = Nap::none;                   // L: nr_running was given up, by whom
+    std::uint64_t items = 0;               // L: how many it has begun: which of them runs
     Work* current_work = nullptr;          // L to write: an address; the item itself is never touched after its call
     WorkFunction current_func = nullptr;   // L to write
     PoolWorkqueue* current_pwq = nullptr;  // L to write
@@ -45,8 +55,12 @@ struct Worker final : TaskObserver {
     Worker() noexcept { flags.set(kPrep); }
     void set_die() noexcept { flags.set(flags | kDie); }
     bool has(unsigned bits) const noexcept { return (flags.get() & bits) != 0; }
+    // L: it runs somebody's item (a flush barrier is nobody's).
+    bool in_item() const noexcept { return current_work != nullptr && (current_word & work_data::kInactive) == 0; }
     void sleeping(Task& self) noexcept override;  // Linux: wq_worker_sleeping
     void running(Task& self) noexcept override;   // Linux: wq_worker_running
+    void doze_off(Nap how) noexcept;              // L: gives nr_running up and has another worker woken
+    void wake_up() noexcept;                      // L: counts again
     void set_flags(unsigned bits) noexcept;       // X, under L: leaves nr_running when it becomes NOT_RUNNING
     void clear_flags(unsigned bits) noexcept;     // X, under L
 };
@@ -77,13 +91,16 @@ struct WorkerPool {
     // A, L to write: producers take the lock while nr_running is below it. width, or 0 while a woken worker is on its
     // way: it raises this again before it looks at the inbox, so whoever pushed and saw 0 is served.
     Atomic<int> wake_below{1};
+    // kUnwatched, while workers are inside items, nothing is pending behind them, and the monitor does not look: then
+    // the first that comes behind them takes the lock and tells the monitor.
+    static constexpr int kUnwatched = INT32_MAX;
     Atomic<bool> lingering{false};  // A, L to write: a worker looks for work a little before it parks
     alignas(64) RawLock lock;
     unsigned linger_looks = 8;             // L: how long it will look, as experience says
     List worklist;                         // L
     std::array<Worker*, kBuckets> busy{};  // L: by item address
     List idle;                             // L: most recently idle first
-    List workers;                          // L: all
+    List workers;                          // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;       // L
     int nr_starting = 0;                   // L: created, not idle for the first time yet
     bool manager_active = false;           // L
@@ -93,6 +110,9 @@ struct WorkerPool {
     Nanoseconds progress = 0;              // L: for the stall watchdog
     Counter<std::uint64_t> completed;      // L to write
     List dead;                             // L: workers that ended and wait to be joined (pool_node)
+    Monitor* monitor = nullptr;            // I: of bound and managed pools when the machine has one
+    bool watched = false;                  // L: the monitor looks at it every now and then
+    ListNode watch_node;                   // under the monitor's lock: on its way to it
     Timer idle_timer;                      // armed while too many are idle
     Work cull_work;                        // queued by idle_timer
 
@@ -104,6 +124,12 @@ struct WorkerPool {
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
+    // Something is pending behind running workers: the monitor is to look whether they have blocked.
+    void watch() noexcept;
+    // A worker begins an item: who looks after what comes behind it?
+    void watch_behind() noexcept {
+        if (monitor != nullptr && !watched) watch_behind_slow();
+    }
     // There is something for a lingering worker that its look at the inbox would not show.
     void poke_lingerer() noexcept {
         if (lingering.load(std::memory_order_relaxed)) lingering.store(false, std::memory_order_relaxed);
@@ -155,8 +181,17 @@ struct WorkerPool {
     void enter_idle(Worker& worker) noexcept;
     void leave_idle(Worker& worker) noexcept;
 
+    // A worker that runs no item is about to look at the inbox.
+    void say_served() noexcept {
+        const bool blind = monitor != nullptr && !watched && nr_running.load() >= static_cast<int>(width);
+        wake_below.store(blind ? kUnwatched : static_cast<int>(width));
+    }
+    // The counterpart of watch(), the monitor's: false when something has come meanwhile, and it stays watched.
+    bool unwatch() noexcept;
+
 private:
     void splice_inbox_slow() noexcept;
+    void watch_behind_slow() noexcept;
     void arm_idle_timer(Nanoseconds at) noexcept;
 };
 

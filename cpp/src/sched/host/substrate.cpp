@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "bottomhalf/sched/host/factory.hpp"
+#include "sched/host/pause.hpp"
 
 namespace bottomhalf {
 
@@ -117,8 +118,7 @@ public:
             sched_yield();
             return;
         }
-        timespec pause{0, 50'000};
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &kRelaxPause, nullptr);
     }
     void yield(Task&) override { sched_yield(); }
     void burn(Task&, Nanoseconds duration) override {
@@ -141,6 +141,8 @@ public:
         sched_setaffinity(0, sizeof allowed_, &allowed_);
         if (cpu != kCpuUnbound) pin(static_cast<unsigned>(cpu));
     }
+
+    std::unique_ptr<Watcher> make_watcher(Detection wanted) override { return make_host_watcher(wanted); }
 
     void start_clock() override {
         clock_ = &domain_.spawn("bh-clock", &HostSubstrate::clock_main, this, kCpuUnbound, 0, true);

@@ -1,0 +1,94 @@
+// Monitor: finds workers that have blocked without saying so, and has their pools wake another.
+//
+// One thread per host machine, "bh-monitor". It sleeps for good while no pool has work pending behind running workers;
+// a pool that gets into that state says so (WorkerPool::watch). From then on it looks at what the running workers'
+// threads do: at each of their switches where the system records those, else at ticks that grow longer while nobody
+// blocks. A worker is handed over after two looks that show it asleep in the same call. Who waits for a gate, or was
+// preempted, is runnable.
+//
+// Fields: I: set when made; M: the monitor's thread alone; L: under lock_; A: atomic.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "bottomhalf/sched/domain.hpp"
+#include "bottomhalf/sched/watcher.hpp"
+#include "bottomhalf/workqueue/worker_pool.hpp"
+
+namespace bottomhalf {
+
+// Called now and then, under the pool's lock, for each worker that runs an item while others are pending behind it,
+// with the CPU time that its thread has used since the monitor first saw it in this item (Linux: wq_worker_tick).
+void worker_tick(Worker& worker, Nanoseconds used) noexcept;
+
+class Monitor {
+public:
+    Monitor(Domain& domain, std::unique_ptr<Watcher> watcher);
+    ~Monitor();
+    Monitor(const Monitor&) = delete;
+    Monitor& operator=(const Monitor&) = delete;
+
+    void start();  // CONTEXT: task, at boot
+    void stop();   // no pool is looked at any more once it returned. Idempotent. CONTEXT: task
+    Detection means() const noexcept { return watcher_->means(); }
+
+    // Under the pool's lock: it is watched from now on.
+    void add(WorkerPool& pool) noexcept;
+    // Under the pool's lock: another worker is about to run there.
+    void expect_another() noexcept {
+        if (records_) watcher_->notify();
+    }
+
+    struct Counters {
+        std::uint64_t wakeups;    // how often its thread woke up
+        std::uint64_t looks;      // at a worker's thread
+        std::uint64_t handovers;  // workers that it took out of the count
+    };
+    Counters counters() const noexcept { return {wakeups_, looks_, handovers_}; }
+
+private:
+    // A running worker as the last look found it. The pointer is a name: the worker may be gone.
+    struct Seen {
+        const Worker* worker;
+        std::uint64_t item;
+        Nanoseconds cpu_at_first;  // what its thread had used by the first look at this item
+        Nanoseconds cpu;           // and by the last one at which it had used more than before
+        Nanoseconds since;         // when that was
+    };
+    struct Watched {
+        WorkerPool* pool;
+        std::vector<Seen> seen;
+    };
+    struct Suspect {
+        Worker* worker;
+        std::uint64_t item;
+        int tid;
+        std::uintptr_t permit;
+        Sight sight;
+    };
+    enum class Outcome : std::uint8_t { calm, changing, handed_over, over };
+
+    static void main(Task& self, void* monitor);
+    void run();
+    void take_new();
+    Outcome look_after(Watched& watched);
+    void tick(Watched& watched, std::vector<Suspect>& running);
+    bool asleep(Suspect& suspect) noexcept;
+    bool out_of_budget(Watched& watched, const Suspect& suspect) noexcept;
+    bool hand_over(WorkerPool& pool, const Suspect& suspect) noexcept;
+    static Worker* find(WorkerPool& pool, const Suspect& suspect) noexcept;
+
+    Domain& domain_;
+    const std::unique_ptr<Watcher> watcher_;  // I
+    const bool records_;                      // I: it hears of switches
+    Task* task_ = nullptr;                    // I: from start() to stop()
+    Atomic<bool> stopping_{false};
+    RawLock lock_;
+    List new_;                                            // L: pools on their way here
+    std::vector<Watched> pools_;                          // M
+    std::vector<Suspect> running_;                        // M: of the pool that is looked at
+    Counter<std::uint64_t> wakeups_, looks_, handovers_;  // M to write
+};
+
+}  // namespace bottomhalf

@@ -1,0 +1,232 @@
+#include "bottomhalf/workqueue/monitor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace bottomhalf {
+
+namespace {
+
+// The first look comes that long after something became pending, and the ticks double while nobody blocks: a worker
+// that computes is disturbed less and less.
+constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
+// Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
+constexpr Nanoseconds kSecondLook = 8'000;
+// Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
+constexpr Nanoseconds kSlowTick = 2 * kMillisecond;
+// A switch that meant nothing (it was preempted, or waited for a gate) buys that much peace, doubling up to kMostTick.
+constexpr Nanoseconds kLeastPeace = 20'000;
+// So long without anything to look at, and what comes next is taken for a fresh start.
+constexpr Nanoseconds kQuiet = 5 * kMillisecond;
+// Budget: so long without CPU time is taken for blocked; whoever uses less than that between two looks is idle.
+// Long, for a thread that is starved of CPU looks the same.
+constexpr Nanoseconds kBudget = 100 * kMillisecond, kStir = 50'000, kBudgetTick = 5 * kMillisecond;
+
+int tid_of(const Worker& worker) noexcept { return worker.task->pid.load(std::memory_order_relaxed); }
+
+}  // namespace
+
+void worker_tick(Worker&, Nanoseconds) noexcept {}
+
+Monitor::Monitor(Domain& domain, std::unique_ptr<Watcher> watcher)
+    : domain_(domain), watcher_(std::move(watcher)), records_(watcher_->means() == Detection::switch_records) {}
+
+Monitor::~Monitor() = default;
+
+void Monitor::start() { task_ = &domain_.spawn("bh-monitor", &Monitor::main, this, kCpuUnbound, 0, true); }
+
+void Monitor::stop() {
+    if (task_ == nullptr) return;
+    stopping_.store(true);
+    watcher_->notify();
+    domain_.join_task(*std::exchange(task_, nullptr));
+}
+
+void Monitor::add(WorkerPool& pool) noexcept {
+    {
+        RawGuard guard(lock_);
+        if (!pool.watch_node.linked()) new_.push_back(pool.watch_node);
+    }
+    watcher_->notify();
+}
+
+void Monitor::main(Task& self, void* monitor) {
+    // It must never wait for what the workers hold.
+    self.may_gate = false;
+    static_cast<Monitor*>(monitor)->run();
+}
+
+void Monitor::take_new() {
+    RawGuard guard(lock_);
+    while (ListNode* node = new_.pop_front()) {
+        WorkerPool* pool = container_of(node, &WorkerPool::watch_node);
+        const bool known = std::any_of(pools_.begin(), pools_.end(), [&](auto& w) { return w.pool == pool; });
+        if (!known) pools_.push_back({pool, {}});
+    }
+}
+
+void Monitor::run() {
+    const bool budget = watcher_->means() == Detection::budget;
+    Nanoseconds pause = kLeastTick, peace = kLeastPeace;
+    bool lately = false;  // something was watched at the last wake-up
+    while (!stopping_.load()) {
+        take_new();
+        bool changing = false, handed_over = false;
+        std::erase_if(pools_, [&](Watched& watched) {
+            const Outcome outcome = look_after(watched);
+            changing |= outcome == Outcome::changing;
+            handed_over |= outcome == Outcome::handed_over;
+            return outcome == Outcome::over;
+        });
+        const bool any = !pools_.empty();
+        if (handed_over) {
+            pause = kLeastTick;
+            peace = kLeastPeace;
+        }
+        const Nanoseconds start = domain_.now();
+        if (!any && !lately) {
+            watcher_->detach_all();
+            watcher_->wait(kForever);
+            if (domain_.now() - start > kQuiet) {
+                pause = kLeastTick;
+                peace = kLeastPeace;
+            } else if (pause > kLeastTick) {
+                // A stream of short items, behind each of which the next is pending for moments.
+                watcher_->doze(pause);
+            }
+        } else if (budget) {
+            watcher_->doze(kBudgetTick);
+        } else if (any && records_ && !changing && !handed_over) {
+            if (watcher_->wait(kSlowTick)) {
+                if (domain_.now() - start > kMostTick) peace = kLeastPeace;
+                take_new();
+                bool found = false;
+                for (Watched& watched : pools_) found |= look_after(watched) == Outcome::handed_over;
+                if (!found) {
+                    // The next one may come at once: it is heard when this is over.
+                    watcher_->doze(peace);
+                    peace = std::min(2 * peace, kMostTick);
+                }
+            }
+        } else {
+            watcher_->doze(pause);
+            if (!handed_over) pause = std::min(2 * pause, kMostTick);
+        }
+        lately = any;
+        ++wakeups_;
+    }
+}
+
+// One look at everybody who runs in the pool.
+Monitor::Outcome Monitor::look_after(Watched& watched) {
+    WorkerPool& pool = *watched.pool;
+    bool missing = false;
+    running_.clear();
+    {
+        RawGuard guard(pool.lock);
+        pool.splice_inbox();
+        if (pool.stopping || (pool.worklist.empty() && pool.unwatch())) {
+            pool.watched = false;
+            return Outcome::over;
+        }
+        // Somebody is on the way, or nobody could be created.
+        missing = pool.need_more_worker();
+        int left = pool.nr_running.load();
+        for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && left > 0; n = n->next) {
+            Worker& worker = *container_of(n, &Worker::pool_node);
+            if (worker.has(Worker::kNotRunning) || worker.nap != Nap::none) continue;
+            --left;
+            if (worker.task == nullptr) continue;
+            // One without an item waits for a gate, or is on its way to the next.
+            running_.push_back({worker.in_item() ? &worker : nullptr, worker.items, tid_of(worker),
+                                reinterpret_cast<std::uintptr_t>(&worker.task->permit), Sight{}});
+        }
+        ListNode* next = missing ? pool.idle.front() : nullptr;
+        if (next != nullptr) {
+            const Worker& worker = *container_of(next, &Worker::idle_node);
+            if (worker.task != nullptr) running_.push_back({nullptr, 0, tid_of(worker), 0, Sight{}});
+        }
+    }
+    // First the records, then the look: what happens in between is told by the records. Who has no item yet is heard
+    // from its first switch on.
+    if (records_)
+        for (const Suspect& suspect : running_) watcher_->attach(suspect.tid);
+    std::erase_if(running_, [](const Suspect& s) { return s.worker == nullptr; });
+    tick(watched, running_);
+    std::erase_if(running_, [&](Suspect& s) { return !asleep(s) && !out_of_budget(watched, s); });
+    if (running_.empty()) return missing ? Outcome::changing : Outcome::calm;
+    bool any = false;
+    if (watcher_->means() != Detection::budget) {
+        // A timer would take several times as long.
+        const Nanoseconds until = domain_.now() + kSecondLook;
+        while (domain_.now() < until) spin_pause();
+    }
+    for (Suspect& suspect : running_) {
+        const std::uint64_t mark = suspect.sight.mark;
+        if (mark != 0 && (!asleep(suspect) || suspect.sight.mark != mark)) continue;
+        any |= hand_over(pool, suspect);
+    }
+    return any ? Outcome::handed_over : Outcome::changing;
+}
+
+// Accounts the CPU time of who runs, and tells those that go by it.
+void Monitor::tick(Watched& watched, std::vector<Suspect>& running) {
+    WorkerPool& pool = *watched.pool;
+    const Nanoseconds now = domain_.now();
+    std::vector<Seen> seen;
+    for (const Suspect& suspect : running) {
+        const Nanoseconds cpu = watcher_->cpu_time(suspect.tid);
+        if (cpu < 0) continue;
+        Seen entry{suspect.worker, suspect.item, cpu, cpu, now};
+        for (const Seen& old : watched.seen) {
+            if (old.worker != suspect.worker || old.item != suspect.item) continue;
+            entry.cpu_at_first = old.cpu_at_first;
+            if (cpu - old.cpu < kStir) entry.cpu = old.cpu, entry.since = old.since;
+        }
+        seen.push_back(entry);
+        RawGuard guard(pool.lock);
+        if (Worker* worker = find(pool, suspect)) worker_tick(*worker, cpu - entry.cpu_at_first);
+    }
+    watched.seen = std::move(seen);
+}
+
+bool Monitor::asleep(Suspect& suspect) noexcept {
+    if (watcher_->means() == Detection::budget) return false;
+    ++looks_;
+    suspect.sight = watcher_->look(suspect.tid);
+    if (suspect.sight.state != Sight::State::blocked) return false;
+    // What the engine itself sleeps on has said so, or does not count.
+    return suspect.sight.futex == 0 || (suspect.sight.futex != suspect.permit && !is_gate_wait(suspect.sight.futex));
+}
+
+bool Monitor::out_of_budget(Watched& watched, const Suspect& suspect) noexcept {
+    if (watcher_->means() != Detection::budget) return false;
+    const Nanoseconds now = domain_.now();
+    return std::any_of(watched.seen.begin(), watched.seen.end(), [&](const Seen& s) {
+        return s.worker == suspect.worker && s.item == suspect.item && now - s.since >= kBudget;
+    });
+}
+
+// The worker as it was seen, still in that item, or null. Under the pool's lock.
+Worker* Monitor::find(WorkerPool& pool, const Suspect& suspect) noexcept {
+    for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
+        Worker* worker = container_of(n, &Worker::pool_node);
+        if (worker != suspect.worker) continue;
+        const bool same = worker->items == suspect.item && worker->in_item() && !worker->has(Worker::kNotRunning) &&
+                          worker->nap == Nap::none && worker->task != nullptr && tid_of(*worker) == suspect.tid;
+        return same ? worker : nullptr;
+    }
+    return nullptr;
+}
+
+bool Monitor::hand_over(WorkerPool& pool, const Suspect& suspect) noexcept {
+    RawGuard guard(pool.lock);
+    pool.splice_inbox();
+    Worker* worker = find(pool, suspect);
+    if (worker == nullptr || pool.worklist.empty()) return false;
+    worker->doze_off(Nap::found);
+    ++handovers_;
+    return true;
+}
+
+}  // namespace bottomhalf
