@@ -3,6 +3,8 @@
 Every figure is a ratio between two things measured in the same process, round by round in turn, so that a machine that
 slows down slows both; the table shows the median over the rounds. Nothing is asserted. "gate" and "goal" are what the
 project holds itself to.
+
+``python -m bottomhalf.bench mixed`` is another table: :mod:`bottomhalf.bench_mixed`.
 """
 
 from __future__ import annotations
@@ -536,10 +538,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m bottomhalf.bench``; returns the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["mixed"]:
+        from . import bench_mixed
+
+        return bench_mixed.main(given[1:])
     parser = argparse.ArgumentParser(prog="python -m bottomhalf.bench", description="The Python table of ratios.")
     add_arguments(parser)
     try:
-        return run(parser.parse_args(argv))
+        return run(parser.parse_args(given))
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
