@@ -78,7 +78,7 @@ bool WorkerPool::kick() noexcept {
 }
 
 void WorkerPool::watch() noexcept {
-    if (monitor == nullptr || watched) return;
+    if (monitor == nullptr || watched || width == kNoLimit) return;
     if (wake_below.load(std::memory_order_relaxed) == kUnwatched) wake_below.store(static_cast<int>(width));
     // A worker between two items looks at the inbox before it begins one, and will ask again then.
     int left = nr_running.load();
@@ -222,7 +222,7 @@ void WorkerPool::rebind() {
     splice_inbox();
     bound_to = cpu;
     width = 1;
-    wake_below.store(1);
+    say_served();
     // On the host each does it itself, before its next item.
     if (!domain.simulated) return;
     for (ListNode* n = workers.begin(); n != workers.end(); n = n->next)
