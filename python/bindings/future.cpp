@@ -4,8 +4,6 @@
 
 #include "arguments.hpp"
 
-#include "bottomhalf/workqueue/deadlock.hpp"
-
 namespace bh_python {
 
 namespace {
@@ -121,9 +119,10 @@ bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
             MaybeRelease release;
             Task& self = d.self();
             might_sleep(self, call);
-            WorkqueueSubsystem::check_held_back(f->work, self, call);
-            WaitScope scope(self, &f->work, nullptr, call);
-            result = f->done->wait(self, deadline_after(d, limit), call);
+            const Nanoseconds deadline = deadline_after(d, limit);
+            const ItemWait wait(f->work, *f->done);
+            WaitScope scope(self, wait, deadline, call);
+            result = f->done->wait(self, deadline, call);
         }
         if (result == WaitResult::interrupted) throw Interrupted(call);
         if (result == WaitResult::timeout && !over(f)) {
@@ -346,6 +345,18 @@ void future_function(Work* work) {
 void future_dropped(PyFuture* f) noexcept {
     leave_backlog(f);
     if (!over(f)) finish(f, FutureState::cancelled_notified);
+}
+
+std::vector<ItemWait> item_waits(PyObject* futures) {
+    std::vector<ItemWait> waits;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures); ++i) {
+        PyObject* future = PyList_GET_ITEM(futures, i);
+        if (!PyObject_TypeCheck(future, g_base_type)) return {};
+        PyFuture* f = as_future(future);
+        if (f->done == nullptr) f->done = new Completion;
+        waits.emplace_back(f->work, *f->done);
+    }
+    return waits;
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include "sync.hpp"
 
 #include "interrupt.hpp"
+#include "work.hpp"
 
 #include "bottomhalf/sync/completion.hpp"
 
@@ -97,6 +98,27 @@ PyObject* completion_wait(PyObject* self, PyObject* const* args, Py_ssize_t narg
         throw_unless_ok(
             wait_in(c, m, a.values[0], [c](Task& task, Nanoseconds deadline) { return c->core.wait(task, deadline); }),
             "wait_for_completion");
+        return Py_NewRef(Py_None);
+    });
+}
+// The same for whoever waits for the first of some futures to end: the graph of waits knows it then.
+PyObject* completion_wait_for_any(PyObject* self, PyObject* const* args, Py_ssize_t nargs) {
+    return guarded([&]() -> PyObject* {
+        if (nargs != 2 || !PyList_Check(args[0])) throw py::type_error("_wait_for_any() takes a list and a timeout");
+        PyCompletion* c = of<Completion>(self);
+        Machine& m = c->owner.join([c] { return c->users == 0; }, "this completion");
+        const std::vector<ItemWait> waits = item_waits(args[0]);
+        std::vector<const Wait*> all;
+        for (const ItemWait& wait : waits) all.push_back(&wait);
+        const AnyWait any(std::move(all));
+        throw_unless_ok(wait_in(c, m, args[1],
+                                [&](Task& task, Nanoseconds deadline) {
+                                    might_sleep(task, "wait_for_completion");
+                                    std::optional<WaitScope> scope;
+                                    if (!waits.empty()) scope.emplace(task, any, deadline, "as_completed");
+                                    return c->core.wait(task, deadline);
+                                }),
+                        "wait_for_completion");
         return Py_NewRef(Py_None);
     });
 }
@@ -220,6 +242,8 @@ PyMethodDef completion_methods[] = {
     {"complete_all", completion_complete_all, METH_NOARGS,
      "complete_all($self, /)\n--\n\nEvery wait succeeds from now on, until reinit() (Linux: complete_all). Any "
      "context."},
+    {"_wait_for_any", BH_METHOD(completion_wait_for_any),
+     "_wait_for_any($self, futures, timeout, /)\n--\n\nwait(), by whoever waits for the first of these futures."},
     {"wait", BH_METHOD(completion_wait),
      "wait($self, /, timeout=None)\n--\n\nSleep until there is an event, and consume it (Linux: "
      "wait_for_completion).\n\n"

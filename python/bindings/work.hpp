@@ -5,6 +5,8 @@
 
 #include "python.hpp"
 
+#include "bottomhalf/workqueue/deadlock.hpp"
+
 namespace bh_python {
 
 // What few items have: made on demand.
@@ -96,6 +98,8 @@ void describe_object(const void* object, char* buffer, std::size_t size) noexcep
 void drop_object(void* object) noexcept;
 void future_function(Work* work);
 void future_dropped(PyFuture* f) noexcept;
+// What a wait for the first of these futures needs, for the graph of waits; empty when one of them is not ours.
+std::vector<ItemWait> item_waits(PyObject* futures);
 std::string describe_callable(PyObject* func);
 
 }  // namespace bh_python

@@ -78,6 +78,9 @@ else:  # Python 3.10 has no generic named tuples
         not_done: set
 
 
+_KNOWN = 256  # so many waits are looked at each time; arbitrary, more would be felt
+
+
 class _Arrivals:
     """Counts futures that end, with an engine completion: a wait in a work item is a sleep that the pool sees."""
 
@@ -88,6 +91,13 @@ class _Arrivals:
     def __call__(self, future: Any) -> None:
         self.arrived.append(future)
         self.completion.complete()
+
+    def wait(self, pending: set[Any], timeout: float | None) -> None:
+        """Wait for one of these; DeadlockError when none can ever end (with many left, only once few are)."""
+        if len(pending) <= _KNOWN and _core.current_work() is not None:
+            self.completion._wait_for_any(list(pending), timeout)
+        else:
+            self.completion.wait(timeout=timeout)
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -139,7 +149,7 @@ def wait(futures: Iterable[F], timeout: float | None = None, return_when: str = 
         if return_when == FIRST_EXCEPTION and any(not f.cancelled() and f.exception() is not None for f in done):
             break
         try:
-            arrivals.completion.wait(timeout=_left(deadline))
+            arrivals.wait(pending, _left(deadline))
         except TimeoutError:
             if not arrivals.arrived:
                 break
@@ -159,10 +169,12 @@ def as_completed(futures: Iterable[F], timeout: float | None = None) -> Iterator
     for remaining in range(len(everything), 0, -1):
         while not arrivals.arrived:
             try:
-                arrivals.completion.wait(timeout=_left(deadline))
+                arrivals.wait(everything, _left(deadline))
             except TimeoutError:
                 if not arrivals.arrived:
                     raise concurrent.futures.TimeoutError(
                         f"{remaining} (of {len(everything)}) futures unfinished"
                     ) from None
-        yield arrivals.arrived.pop(0)
+        over = arrivals.arrived.pop(0)
+        everything.discard(over)
+        yield over

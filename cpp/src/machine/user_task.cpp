@@ -2,7 +2,23 @@
 
 #include <algorithm>
 
+#include "bottomhalf/workqueue/deadlock.hpp"
+
 namespace bottomhalf {
+
+// The end of a task, for the graph of waits.
+class TaskWait final : public Wait {
+public:
+    explicit TaskWait(UserTask& task) noexcept : task_(task) {}
+    void obstacles(WaitSearch& search) const override {
+        if (task_.finished()) return;
+        RawGuard guard(task_.lock_);  // who frees the task takes it from here first
+        if (task_.task_ != nullptr) search.until_ended(*task_.task_);
+    }
+
+private:
+    UserTask& task_;
+};
 
 UserTask::Info UserTask::info() const {
     RawGuard guard(lock_);
@@ -112,7 +128,11 @@ void UserTasks::join(UserTask& task, Nanoseconds deadline) {
         own = task.task_ == &self;
     }
     if (own) throw DeadlockError("join: task '" + task.name_ + "' would wait for its own end");
-    throw_unless_ok(task.done_.wait(self, deadline, "join"), "join");
+    {
+        const TaskWait wait(task);
+        WaitScope scope(self, wait, deadline, "join");
+        throw_unless_ok(task.done_.wait(self, deadline, "join"), "join");
+    }
     reap(task);
 }
 

@@ -8,15 +8,30 @@
 namespace bottomhalf {
 
 namespace {
-// The graphs of the calling thread: a simulated machine's objects die there, or nobody minds.
-std::vector<LockGraph*>& graphs() {
-    thread_local std::vector<LockGraph*> all;
-    return all;
+struct Graphs {
+    RawLock lock;
+    std::vector<LockGraph*> all;  // L
+};
+Graphs& graphs() {
+    static Graphs* all = new Graphs;  // outlives every thread
+    return *all;
+}
+// An address that no other living thread has.
+const void* this_thread() noexcept {
+    [[gnu::tls_model("initial-exec")]] thread_local char mark = 0;
+    return &mark;
 }
 }  // namespace
 
-LockGraph::LockGraph() { graphs().push_back(this); }
-LockGraph::~LockGraph() { std::erase(graphs(), this); }
+LockGraph::LockGraph() : thread_(this_thread()) {
+    RawGuard guard(graphs().lock);
+    graphs().all.push_back(this);
+}
+// Of a machine that was collected, on any thread.
+LockGraph::~LockGraph() {
+    RawGuard guard(graphs().lock);
+    std::erase(graphs().all, this);
+}
 
 LockGraph* lock_graph_of(const Task& task) noexcept {
     const Domain* domain = task.domain.load(std::memory_order_relaxed);
@@ -127,7 +142,10 @@ void LockGraph::drop(const void* node) noexcept {
 
 void LockGraph::forget(const void* node) noexcept {
     if (g_simulated_machines.load(std::memory_order_relaxed) == 0) return;
-    for (LockGraph* graph : graphs()) graph->drop(node);
+    // A simulated machine's objects die on its own thread, or nobody minds.
+    RawGuard guard(graphs().lock);
+    for (LockGraph* graph : graphs().all)
+        if (graph->thread_ == this_thread()) graph->drop(node);
 }
 
 }  // namespace bottomhalf

@@ -70,31 +70,30 @@ void remove_barrier(Barrier& barrier) {
     while (!barrier.done.try_wait()) spin_pause();
 }
 
-// Under the pool's lock: the caller's own item takes the only place of the workqueue in which this one waits.
-bool held_back_by(const Task& self, std::uint64_t word) noexcept {
-    PoolWorkqueue* pwq = pwq_of(word);
-    return pwq != nullptr && (word & kInactive) != 0 && self.worker != nullptr && self.worker->current_pwq == pwq &&
-           (pwq->node != nullptr ? pwq->node->max : pwq->max_active) == 1;
-}
+// A barrier runs behind its item, wherever that is; when the item was cancelled it stands on its own.
+class BarrierWait final : public Wait {
+public:
+    BarrierWait(const Work& item, const Barrier& barrier) noexcept : item_(item), barrier_(barrier) {}
+    void obstacles(WaitSearch& search) const override {
+        WorkerPool& pool = *barrier_.pool;
+        RawGuard guard(pool.lock);
+        if ((barrier_.work.data.load(std::memory_order_relaxed) & kPending) == 0) return;
+        for (Worker* w = pool.busy[WorkerPool::bucket(&item_)]; w != nullptr; w = w->hash_next)
+            for (ListNode* n = w->scheduled.begin(); n != w->scheduled.end(); n = n->next)
+                if (n == &barrier_.work.entry) return search.until_done(*w);
+        for (ListNode* n = barrier_.work.entry.prev; n != &item_.entry; n = n->prev)
+            if (is_list_head(pool, *barrier_.pwq, n) ||
+                !WorkqueueSubsystem::is_flush_barrier(*container_of(n, &Work::entry)))
+                return;
+        search.until_run(item_, item_.data.load(std::memory_order_relaxed));
+    }
 
-[[noreturn]] void refuse_held_back(const char* call, const std::string& wq_name) {
-    throw DeadlockError(std::string(call) + " would wait for ever: workqueue '" + wq_name +
-                        "' runs one item at a time, and the item waited for is queued behind the caller's own");
-}
+private:
+    const Work& item_;  // may be gone: only an address, unless it is found right before the barrier
+    const Barrier& barrier_;
+};
 
 }  // namespace
-
-void WorkqueueSubsystem::check_held_back(const Work& work, Task& self, const char* call) {
-    if (self.worker == nullptr || self.worker->current_pwq == nullptr) return;
-    WorkerPool& pool = *self.worker->pool;
-    pool.lock.lock();
-    pool.splice_inbox();
-    const std::uint64_t word = work.data.load();
-    const bool stuck = pwq_of(word) != nullptr && pwq_of(word)->pool == &pool && held_back_by(self, word);
-    const std::string wq_name = stuck ? pwq_of(word)->wq->name() : std::string();
-    pool.lock.unlock();
-    if (stuck) refuse_held_back(call, wq_name);
-}
 
 void WorkqueueSubsystem::check_self_wait(const Work& work, const char* call) {
     Worker* worker = current_worker();
@@ -147,10 +146,6 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
                 return false;
             }
             pwq = running->current_pwq;
-        } else if (held_back_by(*self, word)) {
-            const std::string wq_name = pwq->wq->name();
-            pool->lock.unlock();
-            refuse_held_back(call, wq_name);
         }
         if (!from_cancel && self->worker != nullptr) {
             try {
@@ -165,7 +160,8 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
         break;
     }
     try {
-        WaitScope scope(*self, &work, nullptr, call);
+        const BarrierWait wait(work, barrier);
+        WaitScope scope(*self, wait, deadline, call);
         throw_unless_ok(barrier.done.wait(*self, deadline, call), call);
     } catch (...) {
         remove_barrier(barrier);

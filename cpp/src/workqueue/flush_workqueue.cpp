@@ -93,6 +93,37 @@ void Workqueue::require_open(const char* call) const {
         throw WorkqueueDestroyed(std::string(call) + ": workqueue '" + name_ + "' is destroyed; allocate a new one");
 }
 
+// Generations end in order: a flush waits for its own colour and for all older ones.
+void FlushWait::obstacles(WaitSearch& search) const {
+    RawGuard guard(wq_.lock_);
+    if (!flusher_.node.linked()) return;
+    const auto concerns = [&](std::uint64_t word) {
+        const auto age = [&](unsigned c) { return (c + kColors - wq_.flush_color_) % kColors; };
+        return flusher_.color < 0 || age(color(word)) <= age(static_cast<unsigned>(flusher_.color));
+    };
+    for (PoolWorkqueue* pwq : wq_.pwqs_) {
+        WorkerPool& pool = *pwq->pool;
+        RawGuard pool_guard(pool.lock);
+        pool.splice_inbox();
+        for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
+            Worker* w = container_of(n, &Worker::pool_node);
+            if (w->current_work == nullptr || w->task == nullptr) continue;
+            bool waits = w->current_pwq == pwq && concerns(w->current_word);
+            for (ListNode* s = w->scheduled.begin(); s != w->scheduled.end() && !waits; s = s->next) {
+                const std::uint64_t word = container_of(s, &Work::entry)->data.load(std::memory_order_relaxed);
+                waits = pwq_of(word) == pwq && concerns(word);
+            }
+            if (waits) search.until_done(*w);
+        }
+        // Held-back items have their colours in the order of their queueing.
+        ListNode* first = pwq->inactive.front();
+        if (first == nullptr) continue;
+        const Work* work = container_of(first, &Work::entry);
+        const std::uint64_t word = work->data.load(std::memory_order_relaxed);
+        if (concerns(word)) search.until_run(*work, word);
+    }
+}
+
 void Workqueue::flush(Nanoseconds deadline) {
     require_open("flush_workqueue");
     Task& self = domain_.self();
@@ -105,12 +136,13 @@ void Workqueue::flush(Nanoseconds deadline) {
     if (domain_.lock_graph != nullptr) [[unlikely]]
         domain_.lock_graph->before(self, this, [&] { return lock_name(*this); });
     explore_point(domain_);
-    WaitScope scope(self, nullptr, this, "flush_workqueue");
     Flusher flusher;
     lock_.lock();
     start_generation(flusher);
     lock_.unlock();
     try {
+        const FlushWait wait(*this, flusher);
+        WaitScope scope(self, wait, deadline, "flush_workqueue");
         throw_unless_ok(flusher.done.wait(self, deadline, "flush_workqueue"), "flush_workqueue");
     } catch (...) {
         leave_flush(flusher);

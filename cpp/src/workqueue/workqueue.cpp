@@ -1,6 +1,7 @@
 // A workqueue's life: made, limited, destroyed (Linux: alloc_workqueue, destroy_workqueue).
 #include "bottomhalf/workqueue/workqueue.hpp"
 
+#include "bottomhalf/workqueue/deadlock.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 
 namespace bottomhalf {
@@ -63,10 +64,24 @@ void Workqueue::set_max_active(int max_active) {
         throw InvalidArgument("max_active=" + std::to_string(max_active) + " is out of range: allowed are 1 to " +
                               std::to_string(kWqMaxActive) + ", or 0 for the default of " +
                               std::to_string(kWqDefaultActive));
+    if (max_active == 0) max_active = kWqDefaultActive;
+    const int before = change_max_active(max_active);
+    if (max_active >= before) return;
+    const std::string stuck = find_stuck_wait(domain_);
+    if (stuck.empty()) return;
+    change_max_active(before);
+    throw DeadlockError("workqueue_set_max_active('" + name_ + "'): with max_active=" + std::to_string(max_active) +
+                        " these would wait for ever: " + stuck);
+}
+
+// RETURNS: what it was before.
+int Workqueue::change_max_active(int max_active) {
     RawGuard guard(lock_);
-    max_active_.set(max_active == 0 ? kWqDefaultActive : max_active);
+    const int before = max_active_.get();
+    max_active_.set(max_active);
     if (min_active_.get() > max_active_.get()) min_active_.set(max_active_.get());
     adjust_limits();
+    return before;
 }
 
 void Workqueue::set_min_active(int min_active) {

@@ -30,6 +30,7 @@ public:
 
 private:
     friend class UserTasks;
+    friend class TaskWait;
     UserTask() = default;
     static void main(Task& self, void* arg);
 

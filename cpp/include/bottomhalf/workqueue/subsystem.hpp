@@ -84,8 +84,6 @@ public:
     // --- for rooms of this floor ---
     static void advance(Workqueue& wq) { wq.advance(); }
     static void check_self_wait(const Work& work, const char* call);
-    // Throws DeadlockError when the item is held back behind the very item that the caller runs.
-    static void check_held_back(const Work& work, Task& self, const char* call);
     static bool is_flush_barrier(const Work& work) noexcept;
     static bool flush_item(Work& work, Nanoseconds deadline, bool from_cancel);
     void kick_bh(WorkerPool& pool);

@@ -80,7 +80,8 @@ public:
     // Idempotent. System workqueues throw MisuseError.
     void destroy(Nanoseconds deadline = kForever);
     // Linux: workqueue_set_max_active. Raising it starts held-back items at once. Throws InvalidArgument
-    // outside 1..512, MisuseError for ordered and BH workqueues.
+    // outside 1..512, MisuseError for ordered and BH workqueues, DeadlockError when items would wait for ever that wait
+    // for held-back ones (the limit is as before).
     void set_max_active(int max_active);
     // Linux: workqueue_set_min_active: unbound, not ordered.
     void set_min_active(int min_active);
@@ -101,7 +102,7 @@ private:
     friend class WorkqueueSubsystem;
     friend struct PoolWorkqueue;
     friend struct WorkerPool;
-    friend struct Flushes;
+    friend class FlushWait;
     friend bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
     friend bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer);
     friend void process_one_work(Worker& worker, Work& work, GatePass& pass);
@@ -137,6 +138,7 @@ private:
     void require_open(const char* call) const;
     bool drained();
     void adjust_limits();
+    int change_max_active(int max_active);
     void set_refusing();
     std::string busy_report();
 
