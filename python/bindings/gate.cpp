@@ -80,6 +80,8 @@ public:
         describe_object(object, buffer, size);
     }
     bool waits_at(std::uintptr_t address) const noexcept override { return is_gil_word(address); }
+    bool between(const Task& task) override { return between_items(&task); }
+    void backtrace(const void* state, std::vector<std::string>& lines) override { python_backtrace(state, lines); }
     void dropped(void* object) override {
         Hold hold(*this);
         drop_object(object);

@@ -128,6 +128,12 @@ Machine& current_machine() {
     return machine_of(current_machine_object().ptr());
 }
 
+namespace {
+Nanoseconds threshold(const py::object& seconds, const char* name) {
+    return static_cast<Nanoseconds>(std::min(check_delay(seconds.ptr(), name) * 1e9, 9e18));
+}
+}  // namespace
+
 void register_machine(py::module_& m) {
     py::class_<MachineHandle> c(m, "MachineBase");
     c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace, bool voluntary,
@@ -334,6 +340,38 @@ void register_machine(py::module_& m) {
             py::arg("timeout") = py::none(),
             "Wait until every read-side section that is open now has been left (Linux: synchronize_rcu).\n\n"
             "timeout: seconds, None: for ever. Task context that may sleep. Raises TimeoutError.")
+        .def_property(
+            "cpu_intensive_thresh",
+            [](MachineHandle& h) { return static_cast<double>(h.machine->workqueues().hogs().threshold()) / 1e9; },
+            [](MachineHandle& h, py::object seconds) {
+                h.machine->workqueues().hogs().set_threshold(threshold(seconds, "cpu_intensive_thresh"));
+            },
+            "Seconds of CPU time after which an item counts as CPU_INTENSIVE: it no longer holds back the others of "
+            "its\n"
+            "pool, and is counted in stats().cpu_intensive (Linux: cpu_intensive_thresh_us). 0: nobody does; 0.01 at "
+            "first.")
+        .def_property(
+            "cpu_intensive_warning_thresh", [](MachineHandle& h) { return h.machine->workqueues().hogs().warn_from(); },
+            [](MachineHandle& h, unsigned count) { h.machine->workqueues().hogs().set_warn_from(count); },
+            "From how many times on a function that hogs its CPU is named in the log: at this count, and whenever "
+            "what\n"
+            "is above it doubles: 4, 5, 7, 11, 19, ... (Linux: cpu_intensive_warning_thresh). 0: never.")
+        .def_property(
+            "watchdog_thresh",
+            [](MachineHandle& h) { return static_cast<double>(h.machine->workqueues().watchdog().threshold()) / 1e9; },
+            [](MachineHandle& h, py::object seconds) {
+                h.domain().require_alive();
+                h.machine->workqueues().watchdog().set_threshold(threshold(seconds, "watchdog_thresh"));
+            },
+            "Seconds after which a pool that has items queued and starts none is reported, to the log and to "
+            "`logging`\n"
+            "(logger \"bottomhalf\"), with the stacks of its busy workers (Linux: watchdog_thresh). 0: off. 30 at "
+            "first\n"
+            "on host machines, 0 on simulated ones.")
+        .def(
+            "show_all_workqueues", [](MachineHandle& h) { return show_all_workqueues(*h.machine); },
+            "What is queued and runs, in Linux's format (show_all_workqueues, sysrq-t): returned, and written to the "
+            "log.")
         .def("_idle", [](MachineHandle& h) { return h.machine->idle(); })
         .def("_next_timer",
              [](MachineHandle& h) -> py::object {

@@ -22,6 +22,7 @@ PYBIND11_MODULE(_core, m) {
     register_context(m);
     register_task(m);
     register_trace(m);
+    register_watchdog(m);
     register_schedules(m);
     register_simulated(m);
     register_machine(m);

@@ -119,6 +119,11 @@ void register_irq(py::module_& m);
 void register_sync(py::module_& m);
 void register_context(py::module_& m);
 void register_trace(py::module_& m);
+void register_watchdog(py::module_& m);
+
+// The calls of a thread state, outermost first, appended a line each. GIL held.
+void python_backtrace(const void* state, std::vector<std::string>& lines);
+std::string show_all_workqueues(Machine& machine);
 
 // Attaches plain C methods to a pybind11 class: a call costs 10 ns instead of 100 to 145.
 void attach_methods(py::handle type, PyMethodDef* methods);

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ParamSpec, SupportsIndex, TypeVar, overload
 
-from . import _core, schedules
+from . import _core, _watchdog, schedules  # noqa: F401  (_watchdog: tells the engine where reports go)
 from ._constants import WQ, Softirq
 from ._future import Future
 

@@ -102,6 +102,7 @@ Machine::~Machine() {
 
 void Machine::stop_sources() {
     if (sources_stopped_.exchange(true)) return;
+    workqueues_->watchdog().stop_timer();
     irqs_->stop();
     domain_.substrate->stop_clock();
     const std::size_t armed = timers_->cancel_all([this](Timer* timer) {

@@ -14,6 +14,7 @@ struct Barrier {
     Completion done;
     WorkerPool* pool = nullptr;
     PoolWorkqueue* pwq = nullptr;
+    int waiter = 0;  // pid
 
     Barrier() noexcept : work(&Barrier::run) {}
     static void run(Work* work) { container_of(work, &Barrier::work)->done.signal(); }
@@ -105,6 +106,10 @@ void WorkqueueSubsystem::check_self_wait(const Work& work, const char* call) {
 
 bool WorkqueueSubsystem::is_flush_barrier(const Work& work) noexcept { return work.func == &Barrier::run; }
 
+int WorkqueueSubsystem::barrier_pid(const Work& barrier) noexcept {
+    return container_of(const_cast<Work*>(&barrier), &Barrier::work)->waiter;
+}
+
 bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_cancel) {
     const char* const call = from_cancel ? "cancel_work_sync" : "flush_work";
     if (Task* task = current_task()) might_sleep(*task, call);
@@ -155,6 +160,7 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
                 throw;
             }
         }
+        barrier.waiter = self->pid.load(std::memory_order_relaxed);
         insert_barrier(barrier, *pwq, work, running);
         pool->lock.unlock();
         break;

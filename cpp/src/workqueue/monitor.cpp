@@ -26,8 +26,6 @@ int tid_of(const Worker& worker) noexcept { return worker.task->pid.load(std::me
 
 }  // namespace
 
-void worker_tick(Worker&, Nanoseconds) noexcept {}
-
 Monitor::Monitor(Domain& domain, std::unique_ptr<Watcher> watcher)
     : domain_(domain), watcher_(std::move(watcher)), records_(watcher_->means() == Detection::switch_records) {}
 

@@ -41,6 +41,8 @@ void WorkqueueSubsystem::start() {
     domain_.softirqs->before_tasklets = [](Domain& d, unsigned cpu, Softirq level, Task& self, GatePass& pass) {
         d.workqueues->run_bh(cpu, level, self, pass);
     };
+    domain_.hooks.burn_until_tick = burn_until_tick;
+    domain_.hooks.burnt = burnt;
     struct Spec {
         SystemWq which;
         const char* name;
@@ -71,16 +73,18 @@ void WorkqueueSubsystem::start() {
         if (pool.kind != PoolKind::bh && !pool.create_worker())
             throw Error("machine '" + pool.domain.name + "': the system refuses a worker thread");
     });
+    watchdog_.start();
 }
 
 std::size_t WorkqueueSubsystem::idle_timers() const {
     std::size_t armed = 0;
     for_each_pool([&](WorkerPool& pool) { armed += timer_pending(pool.idle_timer) ? 1 : 0; });
-    return armed;
+    return armed + (watchdog_.timer_armed() ? 1 : 0);
 }
 
 void WorkqueueSubsystem::stop() {
     if (monitor_ != nullptr) monitor_->stop();
+    watchdog_.stop();
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind == PoolKind::bh) {
             timer_delete(pool.idle_timer);

@@ -33,6 +33,7 @@ void Worker::doze_off(Nap how) noexcept {
 void Worker::wake_up() noexcept {
     if (nap == Nap::none) return;
     nap = Nap::none;
+    cpu_used = 0;
     // Flags may have changed while it slept (taken for CPU-intensive, its CPU gone): then it does not count again.
     if (!has(kNotRunning)) pool->nr_running.fetch_add(1);
     pool->watch_behind();
@@ -323,6 +324,7 @@ void worker_main(Task& self, void* arg) {
                 process_one_work(worker, *work, pass);
                 if (!offers_cpu) [[likely]]
                     continue;
+                worker.cpu_used = worker.cpu_charged = 0;
                 pool.lock.unlock();
                 pool.domain.substrate->yield(self);
                 pool.lock.lock();

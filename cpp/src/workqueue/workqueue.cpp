@@ -116,6 +116,7 @@ WorkqueueStats Workqueue::stats() const noexcept {
         s.mayday += pwq->mayday;
         s.rescued += pwq->rescued;
     }
+    s.cpu_time /= static_cast<std::uint64_t>(kMicrosecond);
     return s;
 }
 

@@ -62,6 +62,10 @@ struct Domain {
         // Interrupts were latched while they were off on this CPU: deliver them.
         bool (*irq_latched)(Domain&, unsigned cpu) = nullptr;
         void (*deliver_irqs)(Domain&, unsigned cpu, Task& self) = nullptr;
+        // Simulated CPUs: how long this task may burn before somebody wants to look (kForever: nobody does), and how
+        // long it has. CONTEXT: that task.
+        Nanoseconds (*burn_until_tick)(Domain&, Task& self) = nullptr;
+        void (*burnt)(Domain&, Task& self, Nanoseconds duration) = nullptr;
     } hooks;
 
     // The calling thread's task in this machine; an unknown thread is adopted. CONTEXT: any.

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "bottomhalf/base/atomic.hpp"
 
@@ -25,6 +27,13 @@ public:
     // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
     // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.
     virtual bool waits_at(std::uintptr_t) const noexcept { return false; }
+    // Inside the gate: is this task between two callbacks, so that the object of the last one may be gone? Its
+    // backtrace, innermost call last, a line each; state is its gate_state.
+    virtual bool between(const Task&) { return false; }
+    virtual void backtrace(const void* state, std::vector<std::string>& lines) {
+        static_cast<void>(state);
+        static_cast<void>(lines);
+    }
     // The engine discards a queued object (halt, cancel) that nobody will run. Called outside all locks.
     virtual void dropped(void* object) = 0;
 };

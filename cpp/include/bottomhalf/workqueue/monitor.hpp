@@ -14,13 +14,10 @@
 
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/sched/watcher.hpp"
+#include "bottomhalf/workqueue/hog.hpp"
 #include "bottomhalf/workqueue/worker_pool.hpp"
 
 namespace bottomhalf {
-
-// Called now and then, under the pool's lock, for each worker that runs an item while others are pending behind it,
-// with the CPU time that its thread has used since the monitor first saw it in this item (Linux: wq_worker_tick).
-void worker_tick(Worker& worker, Nanoseconds used) noexcept;
 
 class Monitor {
 public:

@@ -15,7 +15,7 @@ struct WorkerPool;
 struct Worker;
 class Workqueue;
 
-// The counters of SEMANTICS 2.15.
+// The counters of SEMANTICS 2.15; cpu_time in microseconds, as far as ticks have seen it.
 struct WorkqueueStats {
     std::uint64_t started = 0, completed = 0, cpu_time = 0, cpu_intensive = 0, cm_wakeup = 0, repatriated = 0,
                   mayday = 0, rescued = 0;
@@ -42,7 +42,7 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue {
     int max_active = 0;                                            // L: of a pwq without node
     List inactive;                                                 // L
     ListNode pending_node;                                         // N
-    // L to write, read by anybody.
+    // L to write, read by anybody. cpu_time: nanoseconds.
     Counter<std::uint64_t> started, completed, cpu_time, cpu_intensive, cm_wakeup, repatriated, mayday, rescued;
 
     // A new item enters under the pool's lock: gets its colour, becomes active or is held back.

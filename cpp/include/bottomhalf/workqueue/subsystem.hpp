@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "bottomhalf/sched/watcher.hpp"
+#include "bottomhalf/workqueue/hog.hpp"
+#include "bottomhalf/workqueue/watchdog.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
 
 namespace bottomhalf {
@@ -52,6 +54,12 @@ public:
     Nanoseconds idle_timeout() const noexcept { return idle_timeout_.load(std::memory_order_relaxed); }
     void set_idle_timeout(Nanoseconds t) noexcept { idle_timeout_.store(t, std::memory_order_relaxed); }
 
+    Hogs& hogs() noexcept { return hogs_; }
+    Watchdog& watchdog() noexcept { return watchdog_; }
+
+    // Linux: show_all_workqueues: what is queued and runs, and the pools with busy workers, a line each. CONTEXT: task.
+    std::vector<std::string> show_all(Task& self);
+
     // Linux: freeze_workqueues_begin, freeze_workqueues_busy, thaw_workqueues.
     void freeze();
     bool freeze_busy();
@@ -85,12 +93,18 @@ public:
     static void advance(Workqueue& wq) { wq.advance(); }
     static void check_self_wait(const Work& work, const char* call);
     static bool is_flush_barrier(const Work& work) noexcept;
+    static int barrier_pid(const Work& barrier) noexcept;  // of who waits for it
     static bool flush_item(Work& work, Nanoseconds deadline, bool from_cancel);
     void kick_bh(WorkerPool& pool);
     void remove(Workqueue& wq);
     PoolWorkqueue* new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node);
     void free_pwq(PoolWorkqueue* pwq);
     WorkerPool& pool_for(unsigned flags, int nice, unsigned cpu);
+    // A gate that a running item is behind, or null; and what that item is called by whoever holds it. The latter under
+    // the pool's lock.
+    Gate* gate_of_running();
+    std::string running_name(const Worker& worker, Gate* held);
+    std::vector<PoolWorkqueue*> pwqs_of(const Workqueue& wq) const { return wq.pwqs_; }
     void run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass);
 
 private:
@@ -108,6 +122,8 @@ private:
     std::array<std::shared_ptr<Workqueue>, static_cast<unsigned>(SystemWq::count)> system_;
     std::vector<std::unique_ptr<Worker>> bh_workers_;
     Atomic<Nanoseconds> idle_timeout_{300 * kSecond};
+    Hogs hogs_;
+    Watchdog watchdog_{*this};
     bool refusing_all_ = false;  // L: lock_
     bool freezing_ = false;      // L: lock_
 };

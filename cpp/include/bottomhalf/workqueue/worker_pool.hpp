@@ -49,7 +49,8 @@ struct Worker final : TaskObserver {
     ListNode idle_node;                    // L
     ListNode pool_node;                    // L
     Nanoseconds last_active = 0;           // L: when it became idle
-    Nanoseconds item_start = 0;            // X: for reports, when a clock is read anyway
+    Nanoseconds cpu_used = 0;              // X: simulated: burnt in this item since it began or was awake again
+    Nanoseconds cpu_charged = 0;           // L: what worker_tick() has accounted for
     char desc[32] = {};                    // X: set_worker_desc
 
     Worker() noexcept { flags.set(kPrep); }
@@ -107,7 +108,6 @@ struct WorkerPool {
     Atomic<bool> bh_pending{false};        // A: a BH pool has something to run
     bool stopping = false;                 // L
     Nanoseconds create_again_at = 0;       // L: after a failed creation
-    Nanoseconds progress = 0;              // L: for the stall watchdog
     Counter<std::uint64_t> completed;      // L to write
     List dead;                             // L: workers that ended and wait to be joined (pool_node)
     Monitor* monitor = nullptr;            // I: of bound and managed pools when the machine has one

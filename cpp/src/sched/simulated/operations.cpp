@@ -275,7 +275,14 @@ void SimulatedSubstrate::burn(Task& self, Nanoseconds duration) {
     Strand& me = enter(self);
     if (duration <= 0 || reaper_ != nullptr) return;
     ++progress_;
-    burn_for(me, duration);
+    const Domain::Hooks& hooks = domain_.hooks;
+    while (duration > 0) {
+        const Nanoseconds piece =
+            hooks.burnt == nullptr ? duration : std::min(duration, hooks.burn_until_tick(domain_, self));
+        burn_for(me, piece);
+        duration -= piece;
+        if (hooks.burnt != nullptr) hooks.burnt(domain_, self, piece);
+    }
 }
 
 void SimulatedSubstrate::burn_for(Strand& me, Nanoseconds duration) {
