@@ -318,3 +318,21 @@ def handler(work):
 bh.Work(handler).schedule()
 """
     assert lines(code) == ["alive"]
+
+
+def test_fork_drops_the_default_machine():
+    """The child gives up the default machine, which nobody else holds and the forking thread has called into."""
+    code = """
+import os, warnings
+import bottomhalf as bh
+warnings.simplefilter("ignore", DeprecationWarning)
+bh.Work(lambda work: None).schedule()
+bh.default_machine().run()
+pid = os.fork()
+if pid == 0:
+    bh.Work(lambda work: print("child", flush=True)).schedule()
+    bh.default_machine().run()
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    assert lines(code) == ["child", "0"]

@@ -37,7 +37,7 @@ public:
             return;
         }
         if (self.gate_state == nullptr) {
-            self.gate_state = PyThreadState_New(g_interpreter);
+            self.gate_state = is_fiber(self) ? new_state(g_interpreter) : PyThreadState_New(g_interpreter);
             self.gate_cleanup = &GilGate::cleanup;
             attach(self);
             trace_python(self);
@@ -119,8 +119,13 @@ private:
     }
     static void cleanup(Task& self) {
         attach(self);
-        PyThreadState_Clear(static_cast<PyThreadState*>(self.gate_state));
-        PyThreadState_DeleteCurrent();
+        auto* const state = static_cast<PyThreadState*>(self.gate_state);
+        if (is_fiber(self)) {
+            release_state(state);
+        } else {
+            PyThreadState_Clear(state);
+            PyThreadState_DeleteCurrent();
+        }
         self.gate_state = nullptr;
     }
 };
@@ -260,6 +265,7 @@ void register_gate(py::module_& m) {
     g_interpreter = PyInterpreterState_Get();
     g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
     m.def("_main_thread_changed", [] {
+        forget_states();
         g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
     });
 }

@@ -132,6 +132,22 @@ namespace {
 Nanoseconds threshold(const py::object& seconds, const char* name) {
     return static_cast<Nanoseconds>(std::min(check_delay(seconds.ptr(), name) * 1e9, 9e18));
 }
+
+void halt_machine(MachineHandle& h, HaltPending how, const py::object& timeout) {
+    if (h.machine->halted()) return;
+    wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
+    release_interrupt_objects(&h.domain());
+}
+
+void leave_machine(PyObject* machine) {
+    for (auto it = t_entered.rbegin(); it != t_entered.rend(); ++it) {
+        if (*it != machine) continue;
+        t_entered.erase(std::next(it).base());
+        Py_DECREF(machine);
+        return;
+    }
+}
+
 }  // namespace
 
 void register_machine(py::module_& m) {
@@ -161,11 +177,8 @@ void register_machine(py::module_& m) {
         .def("_bind", [](py::object self) { self.cast<MachineHandle&>().domain().host_data.store(self.ptr()); })
         .def("_halt",
              [](py::object self, const std::string& pending, py::object timeout) {
-                 MachineHandle& h = self.cast<MachineHandle&>();
-                 if (h.machine->halted()) return;
-                 const HaltPending how = pending == "cancel" ? HaltPending::cancel : HaltPending::drain;
-                 wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
-                 release_interrupt_objects(&h.domain());
+                 halt_machine(self.cast<MachineHandle&>(),
+                              pending == "cancel" ? HaltPending::cancel : HaltPending::drain, timeout);
              })
         .def("_enter",
              [](py::object self) {
@@ -174,14 +187,30 @@ void register_machine(py::module_& m) {
                  if (h.domain().simulated) h.domain().self();  // raises WrongThread
                  t_entered.push_back(self.inc_ref().ptr());
              })
-        .def("_leave",
+        .def("_leave", [](py::object self) { leave_machine(self.ptr()); })
+        // A simulated machine's beginning and end in an exploration, each in one call.
+        .def("_begin_run",
+             [](py::object self, std::uint64_t max_steps, bool traced) {
+                 MachineHandle& h = self.cast<MachineHandle&>();
+                 SimulatedSubstrate& substrate = h.machine->simulated("explore");
+                 substrate.set_max_steps(max_steps);
+                 substrate.set_trace_switches(traced);
+                 h.domain().self();  // raises WrongThread
+                 t_entered.push_back(self.inc_ref().ptr());
+             })
+        .def("_end_run",
              [](py::object self) {
-                 for (auto it = t_entered.rbegin(); it != t_entered.rend(); ++it) {
-                     if (*it != self.ptr()) continue;
-                     t_entered.erase(std::next(it).base());
-                     self.dec_ref();
-                     return;
-                 }
+                 struct Leave {
+                     py::object& self;
+                     ~Leave() {
+                         if (t_activated == self.ptr()) Py_CLEAR(t_activated);
+                         leave_machine(self.ptr());
+                     }
+                 } leave{self};
+                 MachineHandle& h = self.cast<MachineHandle&>();
+                 // The order of the halt is nobody's concern.
+                 if (!h.machine->halted()) h.machine->simulated("explore").set_schedule(std::make_unique<Fifo>());
+                 halt_machine(h, HaltPending::cancel, py::none());
              })
         .def(
             "activate",

@@ -101,14 +101,19 @@ void register_schedules(py::module_& m) {
         return ScheduleRandom(ScheduleRandom(seed).next() + run).next();
     });
     py::class_<ScheduleMaker, std::shared_ptr<ScheduleMaker>>(m, "_Schedule");
-    py::class_<RecordedMaker, ScheduleMaker, std::shared_ptr<RecordedMaker>>(m, "_RecordedSchedule")
-        .def("recording", [](const RecordedMaker& maker) -> py::object {
-            const Recording* r = maker.recording();
-            if (r == nullptr) return py::none();
-            std::vector<DeviationTuple> deviations;
-            for (const Deviation& d : r->deviations) deviations.push_back(tuple_of(d));
-            return py::make_tuple(r->decisions, r->digest, deviations);
-        });
+    py::class_<RecordedMaker, ScheduleMaker, std::shared_ptr<RecordedMaker>> recorded(m, "_RecordedSchedule");
+    recorded.def("recording", [](const RecordedMaker& maker) -> py::object {
+        const Recording* r = maker.recording();
+        if (r == nullptr) return py::none();
+        std::vector<DeviationTuple> deviations;
+        for (const Deviation& d : r->deviations) deviations.push_back(tuple_of(d));
+        return py::make_tuple(r->decisions, r->digest, deviations);
+    });
+    // Without the deviations, which are many and of interest only when the run failed.
+    recorded.def("recorded", [](const RecordedMaker& maker) {
+        const Recording* r = maker.recording();
+        return r == nullptr ? std::pair<std::uint64_t, std::uint64_t>() : std::pair(r->decisions, r->digest);
+    });
     py::class_<FifoMaker, RecordedMaker, std::shared_ptr<FifoMaker>>(m, "_FifoSchedule").def(py::init<>());
     py::class_<RandomMaker, RecordedMaker, std::shared_ptr<RandomMaker>>(m, "_RandomSchedule")
         .def(py::init<std::uint64_t>());

@@ -126,8 +126,6 @@ void register_simulated(py::module_& m) {
         g_granularity[&domain] = static_cast<Granularity>(granularity);
         trace_python(domain.self());
     });
-    m.def("_sim_trace_switches",
-          [](py::object machine) { machine_of(machine.ptr()).simulated("trace").set_trace_switches(true); });
     m.def("_sim_counters", [](py::object machine) {
         const auto& c = machine_of(machine.ptr()).simulated("counters").counters();
         return py::make_tuple(c.steps, c.switches, c.interrupts, c.preemptions, c.started, c.points);

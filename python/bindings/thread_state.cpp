@@ -1,5 +1,7 @@
 #include "thread_state.hpp"
 
+#include <mutex>
+
 #include "bottomhalf/sched/simulated/substrate.hpp"
 
 #if PY_VERSION_HEX < 0x030c0000
@@ -60,6 +62,107 @@ void after(void*, Task&, Task& to) {
 }
 
 }  // namespace
+
+namespace {
+
+// Making a thread state, and its stack of frames with the first call, takes longer than all that a short item does.
+// Arbitrary: more tasks than this seldom end in one machine.
+constexpr std::size_t kMostStates = 32;
+
+std::mutex g_abandoned_lock;
+std::vector<PyThreadState*> g_abandoned;  // under it: of threads that ended; whoever has the GIL next deletes them
+
+struct States {
+    std::vector<PyThreadState*> free;
+    ~States() {
+        const std::lock_guard guard(g_abandoned_lock);
+        g_abandoned.insert(g_abandoned.end(), free.begin(), free.end());
+        free.clear();
+    }
+    static States& mine() {
+        thread_local States states;
+        return states;
+    }
+};
+
+bool finalising() noexcept {
+#if PY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing() != 0;
+#else
+    return _Py_IsFinalizing() != 0;
+#endif
+}
+
+// Is there nothing in it that a task could have left, and the next one would find? As PyThreadState_Clear() lists it.
+bool is_as_new(const PyThreadState& s) noexcept {
+#if PY_VERSION_HEX >= 0x030e0000
+    return false;  // not looked at yet
+#else
+#if PY_VERSION_HEX >= 0x030d0000
+    const bool frames = s.current_frame != nullptr || s.threading_local_key != nullptr ||
+                        s.threading_local_sentinel != nullptr || s.delete_later != nullptr;
+#elif PY_VERSION_HEX >= 0x030c0000
+    const bool frames = s.cframe != &s.root_cframe || s.cframe->current_frame != nullptr || s.on_delete != nullptr ||
+                        s.trash.delete_later != nullptr;
+#elif PY_VERSION_HEX >= 0x030b0000
+    const bool frames = s.cframe != &s.root_cframe || s.cframe->current_frame != nullptr || s.on_delete != nullptr ||
+                        s.trash_delete_later != nullptr;
+#else
+    const bool frames =
+        s.cframe != &s.root_cframe || s.frame != nullptr || s.on_delete != nullptr || s.trash_delete_later != nullptr;
+#endif
+#if PY_VERSION_HEX >= 0x030c0000
+    const bool error = s.current_exception != nullptr;
+#else
+    const bool error = s.curexc_type != nullptr;
+#endif
+    return !frames && !error && s.dict == nullptr && s.context == nullptr && s.async_exc == nullptr &&
+           s.c_tracefunc == nullptr && s.c_profilefunc == nullptr && s.exc_info == &s.exc_state &&
+           s.exc_state.exc_value == nullptr && s.exc_state.previous_item == nullptr &&
+           s.coroutine_origin_tracking_depth == 0 && s.async_gen_firstiter == nullptr &&
+           s.async_gen_finalizer == nullptr;
+#endif
+}
+
+void delete_abandoned() noexcept {
+    std::vector<PyThreadState*> states;
+    {
+        const std::lock_guard guard(g_abandoned_lock);
+        states.swap(g_abandoned);
+    }
+    for (PyThreadState* state : states) {
+        PyThreadState_Clear(state);
+        PyThreadState_Delete(state);
+    }
+}
+
+}  // namespace
+
+PyThreadState* new_state(PyInterpreterState* interpreter) {
+    auto& free = States::mine().free;
+    // The interpreter deletes the others' when it ends.
+    if (free.empty() || finalising()) return PyThreadState_New(interpreter);
+    PyThreadState* const state = free.back();
+    free.pop_back();
+    return state;
+}
+
+void release_state(PyThreadState* state) noexcept {
+    auto& free = States::mine().free;
+    if (free.size() < kMostStates && is_as_new(*state) && !finalising()) {
+        free.push_back(state);
+        PyEval_SaveThread();
+        return;
+    }
+    delete_abandoned();
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+}
+
+void forget_states() noexcept {
+    States::mine().free.clear();
+    g_abandoned.clear();
+}
 
 bool is_fiber(const Task& task) noexcept {
     const Domain* domain = task.domain.load(std::memory_order_relaxed);

@@ -10,6 +10,13 @@ namespace bh_python {
 bool is_fiber(const Task& task) noexcept;
 // Attaches the task's own thread state. GIL: not held, taken.
 void attach(Task& self);
+// A thread state for a task of a simulated machine: one that a task of this thread has left, or a new one. GIL: not
+// needed.
+PyThreadState* new_state(PyInterpreterState* interpreter);
+// The calling task, which has its own attached, needs it no more. GIL: given up.
+void release_state(PyThreadState* state) noexcept;
+// After a fork(), in the child: those that were left there are gone.
+void forget_states() noexcept;
 // The machine's tasks take their thread states along when the thread turns from one to another; init's is the caller's.
 // GIL held.
 void switch_thread_states(Machine& machine);

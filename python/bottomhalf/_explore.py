@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _core, schedules
-from ._machine import Machine
+from ._machine import _FOREVER, Machine, _Booted
 from ._replay import Deviation, Recorded, parse
 
 __all__ = ["Report", "explore", "replay"]
@@ -127,6 +127,24 @@ class _Lenient(schedules.Schedule):
         return _core._ReplaySchedule(self._deviations, True, 0)
 
 
+class _Boot:
+    """Boots machines that differ in their schedules only: what else they are is looked at once."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._booted: _Booted | None = None
+
+    def __call__(self, schedule: schedules.Schedule, traced: bool) -> Machine:
+        if self._booted is not None and not traced:
+            machine = Machine._boot_explored(self._booted, schedule)
+        else:
+            machine = Machine(simulated=True, schedule=schedule, trace=traced, **self._options)
+            if not traced:
+                self._booted = machine._booted_with
+        machine._takes_errors = True
+        return machine
+
+
 class _Run:
     """One run of the program on a machine of its own."""
 
@@ -134,51 +152,53 @@ class _Run:
         self,
         program: Program,
         schedule: schedules.Schedule,
-        options: dict[str, Any],
+        boot: _Boot,
         preempt_python: str | None,
         max_steps: int,
-        traced: bool,
+        traced: bool = False,
+        audited: bool = False,
     ) -> None:
         self.failure: BaseException | None = None
         self.trace: list[_core.TraceEvent] = []
         self.log: list[_core.LogLine] = []
-        self.maker: Any = None
-        machine = Machine(simulated=True, schedule=schedule, trace=traced, **options)
-        self.maker = machine._schedule_maker
-        machine._takes_errors = True
-        if traced:
-            _core._sim_trace_switches(machine)
-        _core._sim_max_steps(machine, max_steps)
-        machine._enter()
+        machine = boot(schedule, traced)
+        maker: Any = machine._schedule_maker
+        self.maker = maker
+        machine._begin_run(max_steps, traced)
         try:
             self._call(program, machine, preempt_python)
         finally:
             try:
-                self.counters = _core._sim_counters(machine)
                 # Before the halt, whose order is nobody's concern.
-                self.decisions, digest, self.deviations = self.maker.recording()
+                self.decisions, digest = maker.recorded()
                 self.end = self.decisions, digest & 0xFFFFFFFF
+                if audited:
+                    self.counters = _core._sim_counters(machine)
+                if audited or traced or self.failure is not None:
+                    self.deviations = maker.recording()[2]
                 if traced:
                     self.trace = machine._trace_take()
                     self.log = machine.log
-                machine.halt("cancel")
             finally:
-                machine._leave()
+                machine._end_run()
+                machine._keeps.clear()
 
     def _call(self, program: Program, machine: Machine, preempt_python: str | None) -> None:
         granularity = _GRANULARITY[preempt_python]
-        users = sys.gettrace()
         try:
             if granularity:
-                _core._sim_preempt_python(machine, granularity, _NOT_USERS)
-            try:
-                program(machine)
-                machine.run()
-            finally:
-                if granularity:
+                users = sys.gettrace()
+                try:
+                    _core._sim_preempt_python(machine, granularity, _NOT_USERS)
+                    program(machine)
+                    _core._sim_run_idle(machine, _FOREVER)
+                finally:
                     _core._sim_preempt_python(machine, 0, [])
                     # A debugger's, or what measures coverage: it could not look on meanwhile.
                     sys.settrace(users)
+            else:
+                program(machine)
+                _core._sim_run_idle(machine, _FOREVER)
             self._check_ended(machine)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
@@ -281,6 +301,8 @@ def explore(
     if strategy is not None:
         kinds._check(strategy, "strategy")
 
+    boot = _Boot(options)
+
     def recorded(run: _Run) -> str:
         hz, preempt = options.get("hz", 1000), options.get("preempt", "full")
         return str(Recorded(cpus, hz, preempt, python, seed, run.deviations, run.end))
@@ -294,14 +316,14 @@ def explore(
             schedule = _default_schedule(report.schedules, seed, decisions)
         else:
             schedule = strategy._for_run(report.schedules, decisions)
-        run = _Run(program, schedule, options, python, max_steps, False)
+        run = _Run(program, schedule, boot, python, max_steps, audited=audit)
         if report.schedules == 0:
             decisions = run.decisions
         if search is not None:
             search.run_over()
         report.schedules += 1
         if audit and run.failure is None:
-            again = _Run(program, kinds.Replay(recorded(run)), options, python, max_steps, False)
+            again = _Run(program, kinds.Replay(recorded(run)), boot, python, max_steps, audited=True)
             if (again.counters, again.end) != (run.counters, run.end):
                 run.failure = _core.ReplayMismatch(
                     "audit: the program does not do the same under the same schedule: "
@@ -313,7 +335,7 @@ def explore(
             report.failures += 1
             if report.failure is None:
                 if not isinstance(run.failure, _core.ReplayMismatch):
-                    run = _shrink(lambda s: _Run(program, s, options, python, max_steps, False), run)
+                    run = _shrink(lambda s: _Run(program, s, boot, python, max_steps), run)
                 report.failure, report.schedule, report.replay = run.failure, schedule, recorded(run)
             if not keep_going:
                 break
@@ -321,7 +343,7 @@ def explore(
             report.exhausted = True
             break
     if report.replay is not None:
-        shown = _Run(program, kinds.Replay(report.replay), options, python, max_steps, True)
+        shown = _Run(program, kinds.Replay(report.replay), boot, python, max_steps, traced=True)
         report.trace, report.log = shown.trace, shown.log
     return report
 
@@ -340,7 +362,7 @@ def replay(program: Program, replay: str, *, max_steps: int = 100_000, **machine
     options = _options(recorded.cpus, recorded.seed, machine_options)
     options.update(hz=recorded.hz, preempt=recorded.preempt)
     schedule = kinds.Replay(replay)
-    run = _Run(program, schedule, options, recorded.preempt_python, max_steps, True)
+    run = _Run(program, schedule, _Boot(options), recorded.preempt_python, max_steps, traced=True)
     _check_replayed(run, recorded)
     report = Report(program)
     report.cpus = recorded.cpus

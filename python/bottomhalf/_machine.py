@@ -13,7 +13,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, ParamSpec, SupportsIndex, TypeVar, overload
+from typing import Any, Generic, ParamSpec, SupportsIndex, TypeVar, overload
 
 from . import _core, _watchdog, schedules  # noqa: F401  (_watchdog: tells the engine where reports go)
 from ._constants import WQ, Softirq
@@ -25,6 +25,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FOREVER = (1 << 63) - 1
+
+# What a machine was booted with: the engine's own arguments but for the schedule, seed, at_exit.
+_Booted = tuple[tuple[int, int, bool, str, bool, bool], int | None, str]
 
 _live: weakref.WeakSet[Machine] = weakref.WeakSet()
 _names = itertools.count()
@@ -41,6 +44,29 @@ def _count(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{what} must be an int, not {type(value).__name__}")
     return value
+
+
+class _once(Generic[T]):  # it reads like property
+    """An attribute that is made when it is first asked for, and then is like any other of the instance."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> _once[T]: ...
+
+    @overload
+    def __get__(self, instance: Machine, owner: type) -> T: ...
+
+    def __get__(self, instance: Machine | None, owner: type) -> _once[T] | T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._make(instance)
+        return value
 
 
 class Trace:
@@ -163,14 +189,30 @@ class Machine(_core.MachineBase):
         self._seed = seed
         self._keeps: dict[Any, Any] = {}
         default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
-        super().__init__(
-            cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary", self._schedule_maker, detection
-        )
+        arguments = (cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary")
+        super().__init__(*arguments, self._schedule_maker, detection)
         self._booted = True
         self._bind()
-        self._boot_pid = os.getpid()
+        self._booted_with = (arguments, seed, at_exit)
         self._trace = Trace(self, keep_on=True) if trace else None
         _live.add(self)
+
+    @classmethod
+    def _boot_explored(cls, booted: _Booted, schedule: schedules.Schedule) -> Machine:
+        """A simulated machine like the one whose ``_booted_with`` is given: what that holds was looked at then.
+
+        It is not traced, and halted by whoever boots it: interpreter exit does not.
+        """
+        machine = cls.__new__(cls)
+        arguments, machine._seed, machine._at_exit = machine._booted_with = booted
+        machine._schedule_maker = maker = schedule._make()
+        machine.errors = []
+        machine._keeps = {}
+        machine._trace = None
+        _core.MachineBase.__init__(machine, *arguments, maker, "auto")
+        machine._booted = True
+        machine._bind()
+        return machine
 
     # --- life ---
 
@@ -424,62 +466,62 @@ class Machine(_core.MachineBase):
 
     # --- the system workqueues ---
 
-    @property
+    @_once
     def system_wq(self) -> _core.Workqueue:
         """``events``: per CPU, the target of ``Work.schedule`` (Linux: system_wq)."""
         return self._system(0)
 
-    @property
+    @_once
     def system_percpu_wq(self) -> _core.Workqueue:
         """The newer name of ``system_wq``."""
-        return self._system(0)
+        return self.system_wq
 
-    @property
+    @_once
     def system_highpri_wq(self) -> _core.Workqueue:
         """``events_highpri``: per CPU, workers of nice level -20."""
         return self._system(1)
 
-    @property
+    @_once
     def system_long_wq(self) -> _core.Workqueue:
         """``events_long``: per CPU, for items that run long."""
         return self._system(2)
 
-    @property
+    @_once
     def system_unbound_wq(self) -> _core.Workqueue:
         """``events_unbound``: not tied to a CPU, no concurrency management."""
         return self._system(3)
 
-    @property
+    @_once
     def system_dfl_wq(self) -> _core.Workqueue:
         """The newer name of ``system_unbound_wq``."""
-        return self._system(3)
+        return self.system_unbound_wq
 
-    @property
+    @_once
     def system_freezable_wq(self) -> _core.Workqueue:
         """``events_freezable``: held back while the machine is frozen."""
         return self._system(4)
 
-    @property
+    @_once
     def system_power_efficient_wq(self) -> _core.Workqueue:
         """``events_power_efficient``: per CPU here, as on Linux by default."""
         return self._system(5)
 
-    @property
+    @_once
     def system_freezable_power_efficient_wq(self) -> _core.Workqueue:
         """``events_freezable_pwr_efficient``: both."""
         return self._system(6)
 
-    @property
+    @_once
     def system_bh_wq(self) -> _core.Workqueue:
         """``events_bh``: items run in softirq context."""
         return self._system(7)
 
-    @property
+    @_once
     def system_bh_highpri_wq(self) -> _core.Workqueue:
         """``events_bh_highpri``: the same, before the others."""
         return self._system(8)
 
-    @property
+    @_once
     def system_managed_wq(self) -> _core.Workqueue:
         """Ours: all CPUs, concurrency-managed: the workqueue that replaces a thread pool."""
         return self._system(9)

@@ -31,6 +31,8 @@ from typing import Any
 
 import bottomhalf as bh
 
+from . import _bench_explore
+
 __all__ = ["Row", "add_arguments", "main", "measure", "run"]
 
 _LEAST_ROUNDS = 7
@@ -47,13 +49,15 @@ class Sizes:
     chain: int
     samples: int  # of latencies
     pending: int  # items in memory at once
+    explored: int  # schedules of a simulated machine
+    batons: int  # schedules of threads that hand a baton on
 
     @classmethod
     def choose(cls, quick: bool) -> Sizes:
         """The sizes for a run of under a minute, or of under a quarter of one."""
         if quick:
-            return cls(items=20_000, futures=10_000, submits=4_000, chain=2_000, samples=60, pending=10_000)
-        return cls(items=100_000, futures=50_000, submits=15_000, chain=10_000, samples=250, pending=50_000)
+            return cls(20_000, 10_000, 4_000, 2_000, samples=60, pending=10_000, explored=500, batons=100)
+        return cls(100_000, 50_000, 15_000, 10_000, samples=250, pending=50_000, explored=2_000, batons=400)
 
 
 @dataclass
@@ -247,6 +251,14 @@ class _Bench:
             taken.append(started - start)
         return statistics.median(taken) / 1e3
 
+    def explore(self) -> float:
+        """A schedule of four handlers that offer their CPU ten times, by ``explore()``."""
+        return _bench_explore.explored(self.sizes.explored)
+
+    def baton(self) -> float:
+        """The same by threads that hand a baton on."""
+        return _bench_explore.handed_on(self.sizes.batons)
+
 
 # --- memory ----------------------------------------------------------------------------------------------------------
 
@@ -414,6 +426,8 @@ def measure(*, rounds: int = _LEAST_ROUNDS, quick: bool = False, say: Callable[[
             bench.pool_chain,
             bench.latency,
             bench.pool_latency,
+            bench.explore,
+            bench.baton,
         ]
         taken: dict[str, list[float]] = {case.__name__: [] for case in cases}
         pool.submit(_nothing).result()
@@ -440,6 +454,8 @@ def measure(*, rounds: int = _LEAST_ROUNDS, quick: bool = False, say: Callable[[
         _row("an item that requeues itself", "chain of submits", "ns", taken["chain"], taken["pool_chain"], 25, 40),
         _row("start latency, main flushes", "ThreadPoolExecutor(1)", "us", taken["latency"], taken["pool_latency"],
              1.5, 2),
+        _row("explore(), 4 handlers x 10 yields", "threads with a baton", "us", taken["explore"], taken["baton"],
+             4, 10),
         _row("memory per pending item", "ThreadPoolExecutor(1)", "B", memory, pool_memory, 8, 12),
     ]  # fmt: skip
     rows.append(Row("Python blocks per queued item", "0", "", blocks, None, blocks, 0, 0, False, [blocks], []))

@@ -1,7 +1,11 @@
 #include "bottomhalf/interrupt/softirq.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdio>
+#include <iterator>
+#include <string_view>
 
 namespace bottomhalf {
 
@@ -41,14 +45,15 @@ Softirqs::~Softirqs() {
 void Softirqs::start() {
     for (unsigned cpu = 0; cpu < per_cpu_.size(); ++cpu) {
         char name[Task::kNameSize];
-        std::snprintf(name, sizeof name, "ksoftirqd/%u", cpu);
-        per_cpu_[cpu]->ksoftirqd = &domain_.spawn(
+        static constexpr std::string_view prefix = "ksoftirqd/";
+        *std::to_chars(std::copy(prefix.begin(), prefix.end(), name), std::end(name), cpu).ptr = '\0';
+        per_cpu_[cpu]->ksoftirqd = &domain_.spawn_dormant(
             name,
             [](Task& self, void* arg) {
                 const auto* mine = static_cast<PerCpu*>(arg);
                 mine->owner->ksoftirqd_main(self, mine->id);
             },
-            per_cpu_[cpu].get(), static_cast<int>(cpu), 0, true);
+            per_cpu_[cpu].get(), static_cast<int>(cpu), 0);
     }
 }
 
@@ -56,7 +61,8 @@ void Softirqs::stop() {
     stopping_.store(true);
     for (auto& cpu : per_cpu_) {
         if (cpu->ksoftirqd == nullptr) continue;
-        domain_.substrate->wake(*cpu->ksoftirqd);
+        if (!domain_.substrate->dormant(*cpu->ksoftirqd) || cpu->pending.load() != 0)
+            domain_.substrate->wake(*cpu->ksoftirqd);
         domain_.join_task(*cpu->ksoftirqd);
         cpu->ksoftirqd = nullptr;
     }

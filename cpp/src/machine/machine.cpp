@@ -75,10 +75,7 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
     }
     domain_.state.store(DomainState::running);
     if (auto schedule = o.schedule ? o.schedule() : nullptr) {
-        // What boot started first goes to sleep: in which order is nobody's business, and would be searched.
-        SimulatedSubstrate& substrate = simulated("boot");
-        substrate.run_until(domain_.now());
-        substrate.set_schedule(std::move(schedule));
+        simulated("boot").set_schedule(std::move(schedule));
     }
 }
 
@@ -166,6 +163,7 @@ void Machine::halt(HaltPending pending, Nanoseconds deadline) {
     softirqs_->stop();
     tasklets_->drop_all();
     workqueues_->stop();
+    domain_.substrate->close();
     domain_.state.store(DomainState::halted);
 }
 

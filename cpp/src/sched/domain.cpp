@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -92,7 +93,7 @@ struct AdoptionTable {
     static void disown(Domain& domain) {
         RawGuard guard(DomainRegistry::instance().lock);
         if (domain.state.load() == DomainState::forked) {
-            // Whoever held its lock or changed its list is no more. Of the threads only this one is left.
+            // The substrate is left alone, and a thread of the parent may have held the lock of the tasks.
             for (Task* task : mine().tasks)
                 if (task->domain.load() == &domain) task->domain.store(nullptr);
             return;
@@ -163,8 +164,8 @@ void Domain::remove(Task& task) {
     task.in_domain.unlink();
 }
 
-Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice,
-                    bool quiet) {
+Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet,
+                    void (Substrate::*start)(Task&)) {
     auto task = std::make_unique<Task>();
     task->domain.store(this);
     task->bound_cpu = bound_cpu;
@@ -175,10 +176,10 @@ Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* ar
     task->entry_arg = arg;
     task->may_gate = true;
     task->pid.store(next_pid_.fetch_add(1));
-    std::snprintf(task->name, sizeof task->name, "%s", task_name);
+    std::memcpy(task->name, task_name, std::min(std::strlen(task_name), sizeof task->name - 1));
     add(*task);
     try {
-        substrate->start(*task);
+        (substrate.get()->*start)(*task);
     } catch (...) {
         remove(*task);
         throw;
@@ -201,7 +202,8 @@ void Domain::evict_waiters(const Task* except) {
     RawGuard guard(tasks_lock_);
     for (ListNode* n = tasks_.begin(); n != tasks_.end(); n = n->next) {
         Task* task = container_of(n, &Task::in_domain);
-        if (task == except) continue;
+        // Who has not executed yet waits for nothing.
+        if (task == except || substrate->dormant(*task)) continue;
         task->exiting.store(true);
         substrate->wake(*task);
     }

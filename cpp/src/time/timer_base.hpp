@@ -3,6 +3,7 @@
 // Rules of fields: I: set when the base is made; L: under lock.
 #pragma once
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/time/timer.hpp"
 
 namespace bottomhalf {
@@ -13,7 +14,7 @@ inline constexpr std::uint32_t kMigrating = ~0u;
 enum class BaseKind : unsigned { pinned, global, deferrable };  // the order in which a softirq serves them
 inline constexpr unsigned kBaseKinds = 3;
 
-struct alignas(64) TimerSubsystem::Base {
+struct alignas(64) TimerSubsystem::Base : Recycled<TimerSubsystem::Base> {
     Base(Domain& d, unsigned c, BaseKind k) : domain(d), cpu(c), kind(k), wheel(d.hz) {}
     // Takes a pending timer out of the wheel, or out of the lists being expired. CONTEXT: lock held.
     void detach(Timer& timer) noexcept;

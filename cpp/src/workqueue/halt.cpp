@@ -112,7 +112,17 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
     std::size_t cancelled = 0;
     // Those that are made from now on take no items, and destroyed ones have none.
     const auto all = workqueues();
+    std::vector<PoolWorkqueue*> mine;
     for_each_pool([&](WorkerPool& pool) {
+        mine.clear();
+        for (auto& wq : all) {
+            // Of a workqueue with one for each CPU a CPU's pool has that CPU's.
+            const bool one = pool.cpu != kCpuUnbound && wq->pwqs_.size() > 1;
+            for (std::size_t i = one ? static_cast<std::size_t>(pool.cpu) : 0; i < wq->pwqs_.size(); ++i) {
+                if (wq->pwqs_[i]->pool == &pool) mine.push_back(wq->pwqs_[i]);
+                if (one) break;
+            }
+        }
         for (;;) {
             Work* work = nullptr;
             Workqueue* finished = nullptr;
@@ -121,9 +131,8 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 RawGuard guard(pool.lock);
                 pool.splice_inbox();
                 ListNode* first = pool.worklist.front();
-                for (auto& wq : all)
-                    for (PoolWorkqueue* pwq : wq->pwqs_)
-                        if (first == nullptr && pwq->pool == &pool) first = pwq->inactive.front();
+                for (PoolWorkqueue* pwq : mine)
+                    if (first == nullptr) first = pwq->inactive.front();
                 for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && first == nullptr; n = n->next)
                     first = container_of(n, &Worker::pool_node)->scheduled.front();
                 if (first == nullptr) break;

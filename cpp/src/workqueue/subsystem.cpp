@@ -70,7 +70,7 @@ void WorkqueueSubsystem::start() {
     if (monitor_ != nullptr) monitor_->start();
     // Each pool starts with one worker.
     for_each_pool([](WorkerPool& pool) {
-        if (pool.kind != PoolKind::bh && !pool.create_worker())
+        if (pool.kind != PoolKind::bh && !pool.create_worker(true))
             throw Error("machine '" + pool.domain.name + "': the system refuses a worker thread");
     });
     watchdog_.start();
@@ -85,6 +85,13 @@ std::size_t WorkqueueSubsystem::idle_timers() const {
 void WorkqueueSubsystem::stop() {
     if (monitor_ != nullptr) monitor_->stop();
     watchdog_.stop();
+    // First the word to all, then the joins: a worker that was evicted from its wait would go round until it hears it.
+    for_each_pool([](WorkerPool& pool) {
+        RawGuard guard(pool.lock);
+        pool.stopping = true;
+        for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next)
+            container_of(n, &Worker::pool_node)->set_die();
+    });
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind == PoolKind::bh) {
             timer_delete(pool.idle_timer);
@@ -185,6 +192,7 @@ void WorkqueueSubsystem::for_each_pool(const std::function<void(WorkerPool&)>& f
     std::vector<WorkerPool*> pools;
     {
         RawGuard guard(lock_);
+        pools.reserve(pools_.size());
         for (auto& pool : pools_) pools.push_back(pool.get());
     }
     for (WorkerPool* pool : pools) fn(*pool);
@@ -192,14 +200,16 @@ void WorkqueueSubsystem::for_each_pool(const std::function<void(WorkerPool&)>& f
 
 PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node) {
     RawGuard guard(lock_);
-    PoolWorkqueue* pwq;
     if (pwq_free_.empty()) {
         pwq_storage_.push_back(std::make_unique<PoolWorkqueue>());
-        pwq = pwq_storage_.back().get();
-    } else {
-        pwq = pwq_free_.back();
-        pwq_free_.pop_back();
+        PoolWorkqueue* const fresh = pwq_storage_.back().get();
+        fresh->pool = &pool;
+        fresh->wq = &wq;
+        fresh->node = node;
+        return fresh;
     }
+    PoolWorkqueue* const pwq = pwq_free_.back();
+    pwq_free_.pop_back();
     // A stale canceller may be looking: it takes the pool's lock and finds that its item is not here.
     RawGuard pool_guard(pool.lock);
     pwq->pool = &pool;

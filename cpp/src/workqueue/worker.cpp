@@ -49,6 +49,14 @@ void Worker::running(Task&) noexcept {
     wake_up();
 }
 
+void Worker::begin(Task& self) noexcept {
+    RawGuard guard(pool->lock);
+    self.worker = this;
+    task = &self;
+    --pool->nr_starting;
+    pool->enter_idle(*this);
+}
+
 namespace {
 
 // To the lock graph a handler holds its item and its workqueue.
@@ -278,16 +286,13 @@ Work* next_work(Worker& worker, GatePass& pass) {
 void worker_main(Task& self, void* arg) {
     Worker& worker = *static_cast<Worker*>(arg);
     WorkerPool& pool = *worker.pool;
-    self.worker = &worker;
+    if (self.worker == nullptr) worker.begin(self);
     self.observer = &worker;
     GatePass pass(self);
     // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the
     // host the system sees to that.
     const bool offers_cpu = pool.domain.substrate->simulated();
     pool.lock.lock();
-    worker.task = &self;
-    --pool.nr_starting;
-    pool.enter_idle(worker);
     for (;;) {
         // Idle. First the word to the producers, then the look: they push first and look at it then.
         pool.say_served();

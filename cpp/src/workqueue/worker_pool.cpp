@@ -3,8 +3,11 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/pool_table.hpp"
@@ -17,6 +20,20 @@ namespace {
 
 // Linux: CREATE_COOLDOWN, one second between attempts to create a worker.
 constexpr Nanoseconds kCreateCooldown = kSecond;
+
+// "kworker/CPU:ID", of a high-priority pool with an H at the end, or "kworker/uPOOL:ID". Without printf, which would be
+// a tenth of what it takes to boot a simulated machine.
+void name_worker(char* name, const WorkerPool& pool, int id) noexcept {
+    static constexpr std::string_view prefix = "kworker/";
+    const auto put = [](char* at, int n) { return std::to_chars(at, at + 11, n).ptr; };
+    char* at = std::copy(prefix.begin(), prefix.end(), name);
+    if (pool.kind != PoolKind::bound) *at++ = 'u';
+    at = put(at, pool.kind == PoolKind::bound ? pool.cpu : pool.number);
+    *at++ = ':';
+    at = put(at, id);
+    if (pool.kind == PoolKind::bound && pool.nice < 0) *at++ = 'H';
+    *at = '\0';
+}
 
 }  // namespace
 
@@ -123,7 +140,7 @@ std::string WorkerPool::info() const {
     return text;
 }
 
-bool WorkerPool::create_worker() {
+bool WorkerPool::create_worker(bool dormant) {
     reap();
     auto worker = std::make_unique<Worker>();
     worker->pool = this;
@@ -144,13 +161,12 @@ bool WorkerPool::create_worker() {
         ++nr_starting;
     }
     char name[Task::kNameSize];
-    if (kind == PoolKind::bound)
-        std::snprintf(name, sizeof name, "kworker/%d:%d%s", cpu, worker->id, nice < 0 ? "H" : "");
-    else
-        std::snprintf(name, sizeof name, "kworker/u%d:%d", number, worker->id);
+    name_worker(name, *this, worker->id);
     try {
-        domain.spawn(name, worker_main, worker.get(), home, nice, true);
-        worker.release();  // owned by the pool from here on
+        Task& task = dormant ? domain.spawn_dormant(name, worker_main, worker.get(), home, nice)
+                             : domain.spawn(name, worker_main, worker.get(), home, nice, true);
+        Worker& mine = *worker.release();  // owned by the pool from here on
+        if (domain.substrate->dormant(task)) mine.begin(task);
         return true;
     } catch (const Error& error) {
         RawGuard guard(lock);
@@ -261,8 +277,12 @@ void WorkerPool::stop() {
     }
     while (ListNode* node = all.pop_front()) {
         std::unique_ptr<Worker> worker(container_of(node, &Worker::pool_node));
-        domain.substrate->wake(*worker->task);
+        const bool never_ran = domain.substrate->dormant(*worker->task);
+        if (!never_ran) domain.substrate->wake(*worker->task);
         domain.join_task(*worker->task);
+        if (!never_ran) continue;
+        RawGuard guard(lock);
+        leave_idle(*worker);
     }
     reap();
 }

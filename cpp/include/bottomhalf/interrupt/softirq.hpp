@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/sched/gate.hpp"
 
@@ -66,7 +67,7 @@ public:
     void (*before_tasklets)(Domain&, unsigned cpu, Softirq level, Task& self, GatePass& pass) = nullptr;
 
 private:
-    struct alignas(64) PerCpu {
+    struct alignas(64) PerCpu : Recycled<PerCpu> {
         Atomic<std::uint32_t> pending{0};
         std::array<Counter<std::uint64_t>, kNrSoftirqs> counts;  // under the CPU's bottom-half lock
         std::array<Atomic<int>, kNrSoftirqs> gated;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/interrupt/softirq.hpp"
 #include "bottomhalf/sync/wait_queue.hpp"
 
@@ -62,7 +63,7 @@ public:
     static const Tasklet* running_in(const Task& self) noexcept;
 
 private:
-    struct alignas(64) PerCpu {
+    struct alignas(64) PerCpu : Recycled<PerCpu> {
         struct Level {
             Atomic<Tasklet*> inbox{nullptr};  // pushed by anybody, detached whole
             Tasklet* head = nullptr;          // only by the holder of the CPU's bottom-half lock

@@ -12,11 +12,12 @@
 #include "bottomhalf/base/atomic.hpp"
 #include "bottomhalf/base/list.hpp"
 #include "bottomhalf/base/raw_lock.hpp"
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sched/task.hpp"
 
 namespace bottomhalf {
 
-struct alignas(64) Cpu {
+struct alignas(64) Cpu : Recycled<Cpu> {
     Atomic<Task*> bh_owner{nullptr};
     Atomic<Task*> irq_owner{nullptr};
     Atomic<std::uint32_t> preempt_holders{0};  // tasks on this CPU with preemption off (spin locks)

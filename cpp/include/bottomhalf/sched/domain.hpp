@@ -98,7 +98,13 @@ struct Domain {
     unsigned online_cpu(unsigned cpu) const noexcept { return online(cpu) ? cpu : 0; }
 
     // Makes and starts a task; join_task waits for its end and frees it. CONTEXT: task, no internal lock held.
-    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false);
+    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false) {
+        return spawn(name, entry, arg, bound_cpu, nice, quiet, &Substrate::start);
+    }
+    // Likewise, of a task that begins with waiting: see Substrate::start_dormant. It is quiet.
+    Task& spawn_dormant(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice) {
+        return spawn(name, entry, arg, bound_cpu, nice, true, &Substrate::start_dormant);
+    }
     void join_task(Task& task);
     // Visits every task under the tasks lock: fn must be short and take no other lock.
     void for_each_task(const std::function<void(Task&)>& fn);
@@ -115,6 +121,8 @@ struct Domain {
 
 private:
     Task& adopt();
+    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet,
+                void (Substrate::*start)(Task&));
     [[noreturn]] void refuse() const;
     void add(Task& task);
     void remove(Task& task);

@@ -40,6 +40,11 @@ public:
 
     // Starts a task at its entry. CONTEXT: task, no internal lock held. Throws Error when the system refuses a thread.
     virtual void start(Task& task) = 0;
+    // Simulated: the task is idle, and first executes when it is woken; what its entry does before its first wait is
+    // the caller's to do. The host starts it like any other.
+    virtual void start_dormant(Task& task) { start(task); }
+    // Was the task started like that, and nobody has woken it yet? Then join() ends it without another word.
+    virtual bool dormant(const Task&) const noexcept { return false; }
     // Waits until the task's entry has returned, and frees what the substrate keeps for it.
     virtual void join(Task& task) = 0;
     // The calling thread becomes this task (an adopted thread, or a simulated machine's init) and stops being it.
@@ -79,6 +84,8 @@ public:
     // The eyes of a monitor, or null for Detection::hooks. `automatic` takes the best that works here; what was named
     // and does not work throws Unsupported, saying why. CONTEXT: task, at boot.
     virtual std::unique_ptr<Watcher> make_watcher(Detection) { return nullptr; }
+    // All tasks of the machine have been joined: ends the substrate's own. CONTEXT: task.
+    virtual void close() {}
 };
 
 }  // namespace bottomhalf

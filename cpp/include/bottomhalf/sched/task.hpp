@@ -9,6 +9,7 @@
 #include "bottomhalf/base/atomic.hpp"
 #include "bottomhalf/base/cpu_mask.hpp"
 #include "bottomhalf/base/list.hpp"
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sched/context.hpp"
 #include "bottomhalf/sched/substrate.hpp"
 
@@ -26,7 +27,7 @@ struct Worker;  // workqueue
 
 enum class TaskState : std::uint8_t { running, sleeping, idle, dead };
 
-struct Task {
+struct Task : Recycled<Task> {
     static constexpr std::size_t kNameSize = 32;
 
     Atomic<Domain*> domain{nullptr};  // A: null again when the machine went away under an adopted task

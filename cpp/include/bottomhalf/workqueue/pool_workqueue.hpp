@@ -7,6 +7,7 @@
 #include <array>
 
 #include "bottomhalf/base/raw_lock.hpp"
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/workqueue/work.hpp"
 
 namespace bottomhalf {
@@ -30,7 +31,7 @@ struct NodeActive {
     List pending_pwqs;  // N
 };
 
-struct alignas(work_data::kPwqAlign) PoolWorkqueue {
+struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     WorkerPool* pool = nullptr;  // I
     Workqueue* wq = nullptr;     // I
     NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/interrupt/softirq.hpp"
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/time/timer.hpp"
@@ -29,7 +30,7 @@ enum class Nap : std::uint8_t {
     found,  // the monitor saw that its thread sleeps
 };
 
-struct Worker final : TaskObserver {
+struct Worker final : TaskObserver, Recycled<Worker> {
     static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32,
                               kRescuer = 64;
     static constexpr unsigned kNotRunning = kPrep | kCpuIntensive | kUnbound | kRebound;
@@ -54,6 +55,7 @@ struct Worker final : TaskObserver {
     char desc[32] = {};                    // X: set_worker_desc
 
     Worker() noexcept { flags.set(kPrep); }
+    void begin(Task& self) noexcept;  // its task is there: it is idle, for the first time
     void set_die() noexcept { flags.set(flags | kDie); }
     bool has(unsigned bits) const noexcept { return (flags.get() & bits) != 0; }
     // L: it runs somebody's item (a flush barrier is nobody's).
@@ -68,7 +70,7 @@ struct Worker final : TaskObserver {
 
 enum class PoolKind : std::uint8_t { bound, unbound, managed, bh };
 
-struct WorkerPool {
+struct WorkerPool : Recycled<WorkerPool> {
     static constexpr unsigned kBuckets = 64;
     static constexpr unsigned kNoLimit = ~0u >> 1;  // of width
 
@@ -159,7 +161,8 @@ struct WorkerPool {
 
     // --- without the lock ---
     // Creates a worker and starts it; false when the system refuses. CONTEXT: task.
-    bool create_worker();
+    // dormant: where the substrate can, its task begins to execute when it is needed.
+    bool create_worker(bool dormant = false);
     // Ends every worker and joins it. Nothing may be queued any more. CONTEXT: task.
     void stop();
     // Its CPU goes away: from now on its items are started as those of an unbound pool, wherever (Linux:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sync/completion.hpp"
 #include "bottomhalf/workqueue/backlog.hpp"
 #include "bottomhalf/workqueue/pool_workqueue.hpp"
@@ -33,7 +34,7 @@ struct DelayedWork;
 // Why a workqueue refuses items that its own items did not queue.
 enum class Refusal : std::uint8_t { none, draining, destroyed, halted };
 
-class Workqueue {
+class Workqueue : public Recycled<Workqueue> {
 public:
     ~Workqueue();
     Workqueue(const Workqueue&) = delete;

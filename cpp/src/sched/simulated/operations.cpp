@@ -1,5 +1,6 @@
 // What a task asks of the machine: the interface of Substrate.
 #include <algorithm>
+#include <utility>
 
 #include "border.hpp"
 #include "bottomhalf/base/error.hpp"
@@ -40,7 +41,7 @@ SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
 SimulatedSubstrate::~SimulatedSubstrate() {
     InSimulator inside;
     // On another thread the fibers cannot be entered: their frames stay as they are.
-    if (thread_ == this_thread()) unwind_all();
+    if (thread_ == this_thread()) unwind(false);
     for (VirtualCpu& cpu : cpus_)
         if (cpu.swapper != nullptr) delete cpu.swapper->task;
     g_simulated_machines.fetch_sub(1u);
@@ -106,6 +107,25 @@ void SimulatedSubstrate::start(Task& task) {
     make_ready(strand);
 }
 
+void SimulatedSubstrate::start_dormant(Task& task) {
+    InSimulator inside;
+    check_thread("start");
+    Strand& strand = new_strand(task);
+    ++counters_.started;
+    strand.state = Strand::State::blocked;
+    strand.dormant = true;
+    task.state.store(TaskState::idle);
+    if (strand.home != kCpuUnbound) return;
+    // Where it would have gone to sleep: the CPUs are idle at boot, and each gets one.
+    strand.cpu = dormant_unbound_++ % domain_.nr_cpus;
+    task.cpu.store(static_cast<int>(strand.cpu));
+}
+
+bool SimulatedSubstrate::dormant(const Task& task) const noexcept {
+    const auto* strand = static_cast<const Strand*>(task.substrate_data);
+    return strand != nullptr && strand->dormant;
+}
+
 void SimulatedSubstrate::adopt(Task& task) {
     InSimulator inside;
     check_thread("call");
@@ -159,6 +179,10 @@ void SimulatedSubstrate::join(Task& task) {
     check_thread("join");
     auto* other = static_cast<Strand*>(task.substrate_data);
     if (other == nullptr) return;
+    if (other->dormant) {
+        other->state = Strand::State::ended;
+        task.state.store(TaskState::dead);
+    }
     if (other->state != Strand::State::ended) {
         if (reaper_ != nullptr) throw MachineExit{};
         if (executing_ == nullptr) {
@@ -213,9 +237,11 @@ void SimulatedSubstrate::wake(Task& task) noexcept {
     task.permit.store(1);
     auto* strand = static_cast<Strand*>(task.substrate_data);
     if (strand == nullptr || strand->wait.deaf) return;
-    if (strand->state == Strand::State::blocked)
+    if (strand->state == Strand::State::blocked) {
+        // The wake-up is what starts it, and is used up by that.
+        if (std::exchange(strand->dormant, false)) task.permit.store(0);
         make_ready(*strand);
-    else if (strand->state == Strand::State::spinning)
+    } else if (strand->state == Strand::State::spinning)
         make_dispatched(*strand);
 }
 
@@ -331,6 +357,12 @@ void SimulatedSubstrate::stop_clock() {
         events_.remove(cpu.clock);
         interrupts_ -= std::erase_if(cpu.interrupts, [](const Interrupt& i) { return i.fn == nullptr; });
     }
+}
+
+void SimulatedSubstrate::close() {
+    InSimulator inside;
+    check_thread("close");
+    if (reaper_ == nullptr) unwind(true);
 }
 
 void SimulatedSubstrate::at(Nanoseconds when, unsigned cpu, void (*fn)(Domain&, unsigned, void*), void* arg) {

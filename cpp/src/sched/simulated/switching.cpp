@@ -192,7 +192,8 @@ Fiber* SimulatedSubstrate::finish(Strand& me) {
 void SimulatedSubstrate::swapper_main(Task&, void*) {}
 
 // Every wait returns Wake::exit, or raises MachineExit, until the frames are gone.
-void SimulatedSubstrate::unwind_all() noexcept {
+void SimulatedSubstrate::unwind(bool swappers_only) noexcept {
+    Strand* const executing = executing_;
     Task stand_in;
     stand_in.domain.store(&domain_);
     stand_in.adopted = true;
@@ -204,14 +205,19 @@ void SimulatedSubstrate::unwind_all() noexcept {
     set_current_task(current_task());
     for (auto& [id, strand] : strands_) {
         strand->end_seen.load(std::memory_order_acquire);
-        if (strand->fiber == nullptr || strand.get() == init_) continue;
+        if (strand->fiber == nullptr || strand.get() == init_ || (swappers_only && !strand->swapper)) continue;
         strand->task->exiting.store(true);
         prepare_switch(reaper, *strand);
         Fiber::switch_to(native, *strand->fiber);
         arrived(reaper);
         strand->end_seen.load(std::memory_order_acquire);
     }
-    if (init_ != nullptr) delete init_->fiber;
+    if (swappers_only) {
+        executing_ = executing;
+        reaper_ = nullptr;
+    } else if (init_ != nullptr) {
+        delete init_->fiber;
+    }
 }
 
 }  // namespace bottomhalf

@@ -6,6 +6,7 @@
 #include <compare>
 #include <exception>
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sched/simulated/fiber.hpp"
 #include "bottomhalf/sched/task.hpp"
 
@@ -29,7 +30,7 @@ struct SimKey {
 // Why a task lost its CPU.
 enum class Left : std::uint8_t { idle, blocked, point, wakeup, tick, yield, burn, ended, interrupt };
 
-struct Strand {
+struct Strand : Recycled<Strand> {
     enum class State : std::uint8_t {
         executing,   // holds its CPU, and the thread
         dispatched,  // holds its CPU and executes as soon as the thread is free, at this same instant
@@ -65,6 +66,7 @@ struct Strand {
     bool poll = false;         // resumed to ask its Interrupter, and then to go on as before
     bool exit_told = false;    // a wait returned Wake::exit
     bool swapper = false;      // an idle task: holds its CPU only while it runs interrupts
+    bool dormant = false;      // blocked before its first execution
 #ifdef BH_EXPLORE
     unsigned raw_locks = 0;                // how many it holds: neither its CPU nor an interrupt may be taken meanwhile
     const RawLock* lock_wanted = nullptr;  // spins for it

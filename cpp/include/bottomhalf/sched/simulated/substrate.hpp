@@ -17,6 +17,7 @@
 #include <memory>
 #include <vector>
 
+#include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/sched/simulated/event_queue.hpp"
 #include "bottomhalf/sched/simulated/run_queue.hpp"
@@ -24,7 +25,7 @@
 
 namespace bottomhalf {
 
-class SimulatedSubstrate final : public Substrate {
+class SimulatedSubstrate final : public Substrate, public Recycled<SimulatedSubstrate> {
 public:
     static constexpr Nanoseconds kRelaxCost = kMicrosecond;
     static constexpr Nanoseconds kTimeSlice = 10 * kMillisecond;
@@ -38,6 +39,8 @@ public:
     bool simulated() const noexcept override { return true; }
     Nanoseconds now() noexcept override { return now_; }
     void start(Task& task) override;
+    void start_dormant(Task& task) override;
+    bool dormant(const Task& task) const noexcept override;
     void join(Task& task) override;
     void adopt(Task& task) override;
     void release(Task& task) override;
@@ -49,6 +52,7 @@ public:
     void preemption_point(Task& self) override;
     void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override;
     void stop_clock() override;
+    void close() override;
 
     // A hard interrupt from outside: fn is called at that instant on whatever runs on the CPU, before its clock event.
     // CONTEXT: any.
@@ -167,7 +171,7 @@ private:
     static Fiber* strand_main(void* arg);
     Fiber* finish(Strand& me);
     static void swapper_main(Task& self, void* arg);
-    void unwind_all() noexcept;
+    void unwind(bool swappers_only) noexcept;
 
     // dispatch.cpp: who goes on
     Strand& choose_next();
@@ -241,10 +245,11 @@ private:
     std::size_t interrupts_ = 0;                                // in all CPUs' lists
     std::map<std::uint64_t, std::unique_ptr<Strand>> strands_;  // by id; until they are joined
     std::uint64_t next_id_ = 1;
-    Strand* executing_ = nullptr;  // null while nobody is adopted
-    Strand* previous_ = nullptr;   // executed before it
-    Strand* gave_way_ = nullptr;   // at the last point: somebody else is to go on
-    Strand* kept_cpu_ = nullptr;   // the same, if it is one of another CPU; until that is traced
+    unsigned dormant_unbound_ = 0;  // how many were started
+    Strand* executing_ = nullptr;   // null while nobody is adopted
+    Strand* previous_ = nullptr;    // executed before it
+    Strand* gave_way_ = nullptr;    // at the last point: somebody else is to go on
+    Strand* kept_cpu_ = nullptr;    // the same, if it is one of another CPU; until that is traced
     Strand* init_ = nullptr;
     Strand* reaper_ = nullptr;  // whoever destroys the machine, meanwhile
     Run init_runs_ = Run::no;   // init waits for nothing but that
