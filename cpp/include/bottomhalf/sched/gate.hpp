@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "bottomhalf/base/atomic.hpp"
 
@@ -52,6 +53,9 @@ Gate* gate_of(F* function) noexcept {
     if ((detail::g_gate_table.bloom >> detail::gate_hash(f) & 1) == 0) return nullptr;
     return detail::gate_lookup(f);
 }
+
+// What the object of a callback is called, for reports: what its gate (null: none) says.
+std::string describe_callback(Gate* gate, const void* object);
 
 // Holds a gate across a batch of callbacks and leaves it at the end of the scope.
 class GatePass {

@@ -341,6 +341,7 @@ bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
         throw Unsupported(std::string(call) + ": only the thread that booted the machine can run it, not " +
                           describe_task(self));
     might_sleep(self, call);
+    if (domain_.access_order != nullptr) domain_.access_order->stopped_world(self);
     struct Running {
         Run& runs;
         ~Running() { runs = Run::no; }
@@ -351,6 +352,7 @@ bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
     leave_cpu(me, Left::blocked);
     me.state = Strand::State::blocked;
     reschedule(me);
+    if (domain_.access_order != nullptr) domain_.access_order->stopped_world(self);
     return !me.wait.timed_out;
 }
 
