@@ -285,17 +285,22 @@ def cpu_held(m, cpu):
 
 
 def threads():
-    """The native ids of this process's threads."""
-    return set(os.listdir("/proc/self/task"))
+    """The native ids of this process's threads; without the one that looks after simulated machines, which stays for a
+    moment after the last of them."""
+    return {tid for tid in os.listdir("/proc/self/task") if comm(tid) != "bh-watch"}
+
+
+def comm(tid):
+    """The name of a thread of this process, as ps -L shows it, or None when it is gone."""
+    try:
+        return Path(f"/proc/self/task/{tid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return None
 
 
 def comms():
     """The names of this process's threads, as ps -L shows them."""
-    names = []
-    for tid in threads():
-        with suppress(OSError):
-            names.append(Path(f"/proc/self/task/{tid}/comm").read_text().rstrip("\n"))
-    return names
+    return [name for name in map(comm, threads()) if name is not None]
 
 
 def task_names(m):

@@ -57,6 +57,7 @@ void future_dealloc(PyObject* self) {
     future_clear(self);
     delete f->done;
     LockGraph::forget(&f->work);
+    order_forget(&f->work);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -78,6 +79,7 @@ void leave_scope(PyFuture* f) {
 
 // GIL: the state and the wake-ups of whoever waits change together.
 void finish(PyFuture* f, FutureState state) {
+    order_release(&f->work, Handover::end);
     if (f->scope != nullptr) leave_scope(f);
     if (f->shared == nullptr) [[likely]] {
         f->state = state;
@@ -102,9 +104,14 @@ bool check_self_wait(PyFuture* f, const char* call) {
     return false;
 }
 
+// Whoever sees that it is over has what its function did behind itself.
+bool is_over(const PyFuture* f) {
+    if (over(f)) order_acquire(&f->work, Handover::end);
+    return over(f);
+}
 // True when it is over; false with an exception set.
 bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
-    if (over(f)) return true;
+    if (is_over(f)) return true;
     if (!check_self_wait(f, call)) return false;
     if (f->done == nullptr) f->done = new Completion;
     Py_INCREF(f);
@@ -131,6 +138,7 @@ bool wait_over(PyFuture* f, PyObject* timeout, const char* call) {
         }
         return Py_None;
     });
+    if (waited != nullptr) order_acquire(&f->work, Handover::end);
     Py_DECREF(f);
     return waited != nullptr;
 }
@@ -190,7 +198,7 @@ PyObject* future_cancel(PyObject* self, PyObject*) {
     });
 }
 
-PyObject* future_done(PyObject* self, PyObject*) { return PyBool_FromLong(over(as_future(self))); }
+PyObject* future_done(PyObject* self, PyObject*) { return PyBool_FromLong(is_over(as_future(self))); }
 PyObject* future_running(PyObject* self, PyObject*) {
     return PyBool_FromLong(as_future(self)->state == FutureState::running);
 }

@@ -131,6 +131,7 @@ void section_bh_off(Task& self) {
     // What local_bh_disable does when nobody holds the CPU's bottom halves; else it waits, perhaps for who wants the
     // GIL.
     if (cpu_of(self).try_own_bh(self)) {
+        order_acquire(&cpu_of(self).bh_owner);
         self.preempt_count += preempt::kSoftirqDisable;
         return;
     }
@@ -149,6 +150,7 @@ void section_bh_on(Task& self) {
 void section_irqs_off(Task& self) {
     if (self.irqs_off != 0 || preempt::in_hardirq(self.preempt_count)) return local_irq_save(self);
     if (cpu_of(self).try_own_irq(self)) {
+        order_irqs_off(cpu_of(self));
         ++self.irqs_off;
         return;
     }

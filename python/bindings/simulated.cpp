@@ -92,6 +92,7 @@ void trace_python(Task& task) {
 }
 
 void register_simulated(py::module_& m) {
+    register_stalls(m);
     bottomhalf::register_gate(reinterpret_cast<void (*)()>(&device), plain_gate());
     m.def("_sim_at", [](py::object machine, Nanoseconds when, unsigned cpu, py::object fn) {
         Machine& target = machine_of(machine.ptr());

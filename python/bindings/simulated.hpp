@@ -25,5 +25,6 @@ void trace_python(Task& task);
 
 void register_simulated(py::module_& m);
 void register_schedules(py::module_& m);
+void register_stalls(py::module_& m);
 
 }  // namespace bh_python

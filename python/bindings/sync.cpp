@@ -330,6 +330,7 @@ void register_sync(py::module_& m) {
         "recursion, task context only.",
         mutex_methods, mutex_getset);
     register_spin_lock(m);
+    register_shared(m);
 }
 
 }  // namespace bh_python

@@ -16,5 +16,6 @@ inline PyObject* new_sync(PyTypeObject* type, PyObject* args, PyObject* kwargs) 
 }
 
 void register_spin_lock(py::module_& m);  // called by register_sync
+void register_shared(py::module_& m);     // called by register_sync
 
 }  // namespace bh_python

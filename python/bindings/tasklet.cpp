@@ -98,6 +98,7 @@ void tasklet_dealloc(PyObject* self) {
     // Another object at this address is another one in traces, too.
     if (Machine* m = t->owner.machine())
         if (m->domain().trace.enabled()) m->domain().trace.forget(&t->tasklet);
+    order_forget(&t->tasklet);
     t->owner.~Owner();
     type->tp_free(self);
     Py_DECREF(type);

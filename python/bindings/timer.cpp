@@ -116,6 +116,7 @@ void timer_dealloc(PyObject* self) {
     // Another object at this address is another one in traces, too.
     if (Machine* m = t->owner.machine())
         if (m->domain().trace.enabled()) m->domain().trace.forget(&t->timer);
+    order_forget(&t->timer);
     t->owner.~Owner();
     type->tp_free(self);
     Py_DECREF(type);

@@ -50,6 +50,7 @@ void work_dealloc(PyObject* self) {
     work_clear(self);
     delete w->extra;
     LockGraph::forget(&w->work);
+    order_forget(&w->work);
     // Nothing to destroy in the item itself: it is idle, or its object would still be referenced.
     type->tp_free(self);
     Py_DECREF(type);

@@ -127,6 +127,9 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
         actions_.insert(actions_.begin() + std::min(place, static_cast<std::ptrdiff_t>(actions_.size())), keep);
         throw;
     }
+    order_acquire(this, Handover::end);
+    order_acquire(&action, Handover::end);
+    order_forget(&action);
     if (keep->thread_ != nullptr) {
         domain_.substrate->wake(*keep->thread_);
         domain_.join_task(*keep->thread_);
@@ -142,6 +145,8 @@ void IrqLine::free(IrqAction& action, Nanoseconds deadline) {
 
 void IrqLine::fire(unsigned cpu) {
     explore_point(domain_);
+    if (domain_.simulated) [[unlikely]]
+        order_release(this);
     cpu = domain_.online_cpu(cpu);
     Task& self = domain_.self();
     {
@@ -172,8 +177,10 @@ void IrqLine::handle(unsigned cpu, Task& self) {
         latched_ = false;
         actions = actions_;
     }
+    order_acquire(this, Handover::end);
     for (;;) {
         bool any = false;
+        order_acquire(this);
         {
             GatePass pass(self);
             for (auto& action : actions) {
@@ -196,6 +203,7 @@ void IrqLine::handle(unsigned cpu, Task& self) {
                         if ((action->flags_ & irqf::kOneshot) != 0) ++masked_;
                     }
                 }
+                order_release(action.get());
                 if (wake) domain_.substrate->wake(*action->thread_);
                 if (warn)
                     domain_.log.write(domain_.now(), LogLevel::warning,
@@ -203,6 +211,7 @@ void IrqLine::handle(unsigned cpu, Task& self) {
                                           " returned IRQ_WAKE_THREAD but no thread function available.");
             }
         }
+        order_release(this, Handover::end);
         account(any);
         RawGuard guard(lock_);
         ++handled_;
@@ -220,6 +229,9 @@ void IrqLine::handle(unsigned cpu, Task& self) {
 
 IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass& pass) {
     pass.want(gate_of(handler));
+    if (AccessOrder* order = domain_.access_order.get()) [[unlikely]]
+        if (preempt::in_hardirq(domain_.self().preempt_count))
+            order->name_handler(domain_.self(), "irq " + std::to_string(irq_) + " handler of " + action.name_);
     try {
         return handler(irq_, action.dev_);
     } catch (const std::exception& e) {
@@ -269,6 +281,7 @@ void IrqLine::thread_main(IrqAction& action, Task& self) {
             self.state.store(TaskState::running);
             continue;
         }
+        order_acquire(&action);
         {
             GatePass pass(self);
             try {
@@ -276,6 +289,7 @@ void IrqLine::thread_main(IrqAction& action, Task& self) {
             } catch (const MachineExit&) {
             }
         }
+        order_release(&action, Handover::end);
         bool replay = false;
         unsigned cpu = 0;
         {
@@ -320,6 +334,7 @@ void IrqLine::disable(Nanoseconds deadline) {
 
 void IrqLine::enable() {
     explore_point(domain_);
+    order_release(this);
     unsigned cpu = 0;
     {
         RawGuard guard(lock_);
@@ -338,6 +353,8 @@ void IrqLine::synchronize(Nanoseconds deadline) {
     might_sleep(self, "synchronize_irq");
     refuse_own_thread(self, "synchronize_irq");
     throw_unless_ok(idle_.wait(self, [&] { return quiescent(); }, deadline, "synchronize_irq"), "synchronize_irq");
+    order_acquire(this, Handover::end);
+    for (auto& action : actions()) order_acquire(action.get(), Handover::end);
 }
 
 IrqController::IrqController(Domain& domain) : domain_(domain) {

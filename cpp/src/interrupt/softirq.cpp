@@ -87,6 +87,8 @@ void Softirqs::wake_ksoftirqd(unsigned cpu) noexcept {
 
 void Softirqs::raise(Softirq nr, unsigned cpu, Task& self) {
     BH_TRACE(domain_, cpu, self, "softirq_raise", "vec=%u [action=%s]", static_cast<unsigned>(nr), softirq_name(nr));
+    if (domain_.simulated) [[unlikely]]
+        order_release(&per_cpu_[cpu]->counts[static_cast<unsigned>(nr)]);
     raise_pending(nr, cpu);
     // The exit of this interrupt, or this task's local_bh_enable, is going to look.
     if (preempt::in_interrupt(self.preempt_count) && self.cpu.load(std::memory_order_relaxed) == static_cast<int>(cpu))
@@ -111,6 +113,8 @@ bool Softirqs::process(unsigned cpu, Task& self) {
     PerCpu& mine = *per_cpu_[cpu];
     bool left = false;
     self.preempt_count += preempt::kSoftirqOffset;
+    if (domain_.simulated) [[unlikely]]
+        order_acquire(&domain_.cpu(cpu).bh_owner);
     {
         GatePass pass(self);
         // Virtual time costs nothing to read; on the host the clock is read only when a second pass is asked for.
@@ -135,6 +139,10 @@ bool Softirqs::process(unsigned cpu, Task& self) {
                 ++mine.counts[nr];
                 if (vector == nullptr) continue;
                 const std::uint32_t before = self.preempt_count;
+                if (domain_.access_order != nullptr) [[unlikely]] {
+                    order_acquire(&mine.counts[nr]);
+                    domain_.access_order->name_handler(self, softirq_name(static_cast<Softirq>(nr)));
+                }
                 BH_TRACE(domain_, cpu, self, "softirq_entry", "vec=%u [action=%s]", nr,
                          softirq_name(static_cast<Softirq>(nr)));
                 try {
@@ -157,6 +165,8 @@ bool Softirqs::process(unsigned cpu, Task& self) {
             }
         }
     }
+    if (domain_.simulated) [[unlikely]]
+        order_release(&domain_.cpu(cpu).bh_owner);
     self.preempt_count -= preempt::kSoftirqOffset;
     if (left) wake_ksoftirqd(cpu);
     return left;
@@ -203,12 +213,16 @@ bool try_hardirq_enter(Task& self, unsigned cpu_id, int& saved_cpu) {
     self.cpu.store(static_cast<int>(cpu_id), std::memory_order_relaxed);
     self.preempt_count += preempt::kHardirqOffset;
     ++self.irqs_off;
+    if (domain.simulated) [[unlikely]]
+        order_acquire(&domain.cpu(cpu_id).irq_owner);
     return true;
 }
 
 void hardirq_exit(Task& self, int saved_cpu) {
     Domain& domain = *self.domain.load(std::memory_order_relaxed);
     const auto cpu_id = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
+    if (domain.simulated) [[unlikely]]
+        order_release(&domain.cpu(cpu_id).irq_owner);
     self.preempt_count -= preempt::kHardirqOffset;
     --self.irqs_off;
     domain.cpu(cpu_id).disown_irq(self);

@@ -32,6 +32,8 @@ const Tasklet* Tasklets::running_in(const Task& self) noexcept { return t_runner
 
 bool Tasklets::schedule(Tasklet& tasklet, Softirq level, Task& self) {
     explore_point(domain_);
+    if (domain_.simulated) [[unlikely]]
+        order_release(&tasklet);
     const std::uint32_t bits = Tasklet::kSched | (level == Softirq::hi ? Tasklet::kHi : 0);
     std::uint32_t state = tasklet.state.load(std::memory_order_relaxed);
     for (;;) {
@@ -135,6 +137,11 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     t_runner = &self;
     BH_TRACE(domain_, cpu, self, "tasklet_entry", "tasklet=t%u func=f%u", domain_.trace.id_of(&tasklet),
              domain_.trace.id_of(reinterpret_cast<void*>(callback)));
+    if (domain_.access_order != nullptr) [[unlikely]] {
+        order_acquire(&tasklet);
+        order_acquire(&tasklet, Handover::end);
+        domain_.access_order->name_handler(self, "tasklet " + describe_callback(gate, &tasklet));
+    }
     try {
         callback(&tasklet);
     } catch (const std::exception& e) {
@@ -144,6 +151,8 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     t_running = outer;
     t_runner = outer_task;
     BH_TRACE(domain_, cpu, self, "tasklet_exit", "tasklet=t%u", domain_.trace.id_of(&tasklet));
+    if (domain_.access_order != nullptr) [[unlikely]]
+        domain_.access_order->release_end_if_begun(self, &tasklet);
     // A tasklet ends by this one access: it may be gone right after. Scheduled anew, it may have been set aside
     // meanwhile.
     if ((tasklet.state.fetch_sub(Tasklet::kRun) & Tasklet::kSched) != 0) recheck_aside();
@@ -204,6 +213,7 @@ void Tasklets::disable(Tasklet& tasklet, Nanoseconds deadline) {
         }
     } undo{*this, tasklet};
     throw_unless_ok(wait(self, tasklet, Tasklet::kRun, deadline, "tasklet_disable"), "tasklet_disable");
+    order_acquire(&tasklet, Handover::end);
     undo.armed = false;
 }
 
@@ -216,6 +226,7 @@ void Tasklets::enable(Tasklet& tasklet) {
                 "tasklet_enable: the tasklet is not disabled; each enable() needs a disable() before");
     } while (
         !tasklet.count.compare_exchange_weak(depth, depth - 1, std::memory_order_seq_cst, std::memory_order_seq_cst));
+    order_release(&tasklet);
     if (depth == 1) recheck_aside();
 }
 
@@ -256,6 +267,7 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
         throw_unless_ok(waiters_.wait(self, not_running, deadline, "tasklet_kill"), "tasklet_kill");
         killed = release.give_back();
     }
+    order_acquire(&tasklet, Handover::end);
 }
 
 void Tasklets::drop_all() {

@@ -187,6 +187,7 @@ SimulatedSubstrate& Machine::simulated(const char* call) {
 void Machine::at(Nanoseconds when, unsigned cpu, void (*handler)(void*), void* arg) {
     auto external = std::make_unique<External>(External{this, handler, arg});
     simulated("at").at(when, cpu, &external_interrupt, external.get());
+    order_release(external.get());
     externals_.emplace(external.get(), std::move(external));
 }
 
@@ -201,9 +202,12 @@ void Machine::external_interrupt(Domain& domain, unsigned cpu, void* data) {
     }
     const auto external = machine.externals_.extract(static_cast<External*>(data));
     if (machine.sources_stopped_.load()) return;
+    order_acquire(data);
+    order_forget(data);
     {
         GatePass pass(self);
         pass.want(gate_of(external.mapped()->handler));
+        if (domain.access_order != nullptr) domain.access_order->name_handler(self, "device");
         external.mapped()->handler(external.mapped()->arg);
     }
     hardirq_exit(self, saved_cpu);

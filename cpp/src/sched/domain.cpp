@@ -178,6 +178,8 @@ Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* ar
     task->pid.store(next_pid_.fetch_add(1));
     std::memcpy(task->name, task_name, std::min(std::strlen(task_name), sizeof task->name - 1));
     add(*task);
+    if (access_order != nullptr) [[unlikely]]
+        access_order->spawned(self(), *task);
     try {
         (substrate.get()->*start)(*task);
     } catch (...) {
@@ -189,6 +191,8 @@ Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* ar
 
 void Domain::join_task(Task& task) {
     substrate->join(task);
+    if (access_order != nullptr) [[unlikely]]
+        access_order->ended(task);
     remove(task);
     delete &task;
 }
@@ -269,11 +273,27 @@ void preempt_enable(Task& self) noexcept {
         self.domain.load(std::memory_order_relaxed)->cpu(static_cast<unsigned>(self.cpu.load())).release_preemption();
 }
 
+namespace {
+// Neither a hard interrupt nor a softirq comes in between.
+void order_irqs_on(const Cpu& cpu) {
+    order_release(&cpu.irq_owner);
+    order_release(&cpu.bh_owner);
+}
+}  // namespace
+
+void order_irqs_off(const Cpu& cpu) {
+    order_acquire(&cpu.irq_owner);
+    order_acquire(&cpu.bh_owner);
+}
+
 void local_bh_disable(Task& self) {
     // In a hard interrupt Linux warns and only counts: the CPU's bottom halves cannot run anyway.
     if (!preempt::in_softirq(self.preempt_count) && !preempt::in_hardirq(self.preempt_count)) {
         Domain& domain = *self.domain.load(std::memory_order_relaxed);
-        domain.cpu(static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))).own_bh(self);
+        const auto cpu = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
+        domain.cpu(cpu).own_bh(self);
+        if (domain.simulated) [[unlikely]]
+            order_acquire(&domain.cpu(cpu).bh_owner);
     }
     self.preempt_count += preempt::kSoftirqDisable;
 }
@@ -287,6 +307,8 @@ void local_bh_enable(Task& self) {
         return;
     }
     Cpu& cpu = domain.cpu(cpu_id);
+    if (domain.simulated) [[unlikely]]
+        order_release(&cpu.bh_owner);
     for (bool left = false;;) {
         if (domain.hooks.softirq_pending != nullptr && domain.hooks.softirq_pending(domain, cpu_id)) {
             self.preempt_count -= off;
@@ -306,7 +328,10 @@ void local_bh_enable(Task& self) {
 void local_irq_save(Task& self) {
     if (self.irqs_off == 0 && !preempt::in_hardirq(self.preempt_count)) {
         Domain& domain = *self.domain.load(std::memory_order_relaxed);
-        domain.cpu(static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))).own_irq(self);
+        Cpu& cpu = domain.cpu(static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed)));
+        cpu.own_irq(self);
+        if (domain.simulated) [[unlikely]]
+            order_irqs_off(cpu);
     }
     ++self.irqs_off;
 }
@@ -315,6 +340,8 @@ void local_irq_restore(Task& self) {
     if (--self.irqs_off != 0 || preempt::in_hardirq(self.preempt_count)) return;
     Domain& domain = *self.domain.load(std::memory_order_relaxed);
     const auto cpu_id = static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed));
+    if (domain.simulated) [[unlikely]]
+        order_irqs_on(domain.cpu(cpu_id));
     domain.cpu(cpu_id).disown_irq(self);
     if (domain.hooks.irq_latched != nullptr && domain.hooks.irq_latched(domain, cpu_id))
         domain.hooks.deliver_irqs(domain, cpu_id, self);

@@ -30,4 +30,11 @@ void register_gate(void (*function)(), Gate* gate) {
     table.bloom |= std::uint64_t{1} << detail::gate_hash(function);
 }
 
+std::string describe_callback(Gate* gate, const void* object) {
+    if (gate == nullptr) return "callback";
+    char text[96];
+    gate->describe(object, text, sizeof text);
+    return text;
+}
+
 }  // namespace bottomhalf

@@ -19,6 +19,7 @@ void Completion::wake(bool all) noexcept {
 
 void Completion::complete() noexcept {
     explore_point();
+    order_release(this);
     signal();
     explore_point();
 }
@@ -31,6 +32,7 @@ void Completion::signal() noexcept {
 
 void Completion::complete_all() noexcept {
     explore_point();
+    order_release(this);
     {
         RawGuard guard(lock_);
         done_ = kAll;
@@ -42,6 +44,7 @@ void Completion::complete_all() noexcept {
 bool Completion::consume() noexcept {
     if (done_ == 0) return false;
     if (done_ != kAll) --done_;
+    order_acquire(this);
     return true;
 }
 
@@ -53,6 +56,7 @@ bool Completion::try_wait() noexcept {
 
 bool Completion::done() noexcept {
     RawGuard guard(lock_);
+    if (done_ != 0) order_acquire(this);
     return done_ != 0;
 }
 

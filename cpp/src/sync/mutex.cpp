@@ -9,6 +9,7 @@ std::string mutex_name() { return "mutex"; }
 bool Mutex::try_lock(Task& self) noexcept {
     Task* none = nullptr;
     if (!owner_.compare_exchange(none, &self)) return false;
+    order_acquire(this);
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->taken(self, this, mutex_name);
     return true;
@@ -30,6 +31,7 @@ void Mutex::unlock(Task& self) {
                                                  " does not hold this mutex; the task that locked it must unlock it");
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->released(self, this);
+    order_release(this);
     owner_.store(nullptr);
     waiters_.wake_now(1);
     explore_point();

@@ -12,6 +12,8 @@ unsigned Rcu::read_lock(Task& self) {
 
 void Rcu::read_unlock(Task& self, unsigned slot) {
     List over;
+    if (domain_.simulated) [[unlikely]]
+        order_release(this);
     {
         RawGuard guard(lock_);
         if (--readers_[slot] == 0 && slot != slot_) {
@@ -80,6 +82,7 @@ void Rcu::synchronize(Task& self, Nanoseconds deadline) {
         Leave{*this, waiter};
         throw;
     }
+    order_acquire(this);
 }
 
 bool Rcu::pending() noexcept {

@@ -23,6 +23,7 @@ void enable(Task& self, SpinKind kind) {
 bool SpinLock::acquire(Task& self) noexcept {
     Task* none = nullptr;
     if (!owner_.compare_exchange(none, &self)) return false;
+    order_acquire(this);
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->taken(self, this, lock_name);
     return true;
@@ -81,6 +82,7 @@ void SpinLock::unlock(Task& self, SpinKind kind) {
         throw MisuseError("spinlock-not-owner", "spin_unlock: " + describe_task(self) + " does not hold this lock");
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->released(self, this);
+    order_release(this);
     owner_.exchange(nullptr);
     if (parked_.load() != 0) {
         RawGuard guard(wait_lock_);

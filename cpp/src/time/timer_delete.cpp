@@ -89,6 +89,13 @@ bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown
         }
         if (shutdown == Shutdown::yes) timer.function = nullptr;
     };
+    struct Ordered {
+        const Timer& timer;
+        const bool& running;
+        ~Ordered() {
+            if (!running) order_acquire(&timer, Handover::end);
+        }
+    } ordered{timer, running};
     for (;;) {
         running = false;
         const std::uint32_t slot = with_base(timer, shutdown, attempt);

@@ -86,6 +86,12 @@ void TimerSubsystem::run_base(Base& base, Task& self, GatePass& pass) {
     base.lock.unlock();
 }
 
+void TimerSubsystem::order_begin(const Timer& timer, void (*function)(Timer*), Task& self) {
+    order_acquire(&timer);
+    order_acquire(&timer, Handover::end);
+    domain_.access_order->name_handler(self, "timer " + describe_callback(gate_of(function), &timer));
+}
+
 // Runs the next due timer's callback. CONTEXT: the base's lock is held, and given up.
 void TimerSubsystem::expire(Base& base, Task& self) {
     Timer* const timer = timer_of(base.wheel.pop(base.due[base.due_next]));
@@ -104,14 +110,21 @@ void TimerSubsystem::expire(Base& base, Task& self) {
     // Also when the callback is unwound by the machine's end.
     struct Over {
         Base& base;
+        AccessOrder* order;
+        Task& self;
+        const Timer* timer;  // may be gone
         ~Over() {
+            if (order != nullptr) [[unlikely]]
+                order->release_end_if_begun(self, timer);
             RawGuard guard(base.lock);
             base.running = nullptr;
             base.runner = nullptr;
             if (base.waiting != 0) base.waiters.wake_now();
         }
-    } over{base};
+    } over{base, domain_.access_order.get(), self, timer};
     const std::uint32_t before = self.preempt_count;
+    if (domain_.access_order != nullptr) [[unlikely]]
+        order_begin(*timer, function, self);
     try {
         function(timer);
     } catch (const std::exception& e) {

@@ -58,6 +58,7 @@ bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
     unsigned deep = depth(word);
     if (disable && deep < kMaxDepth) ++deep;
     work.data.exchange(off_queue(pool_id(word), deep, word & kBh));
+    if (was_pending == 1) order_acquire(&work);
     return was_pending == 1;
 }
 

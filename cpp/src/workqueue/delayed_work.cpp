@@ -77,6 +77,7 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
     if (delay == 0) return wq.queue(dwork.work, cpu);
     domain.require_alive();
     explore_point(domain);
+    order_release(&dwork.work);
     if (cpu != kCpuUnbound) domain.check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "queue_delayed_work: the item has no function");
@@ -95,6 +96,7 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
 bool mod_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cpu, bool* taken, bool* armed) {
     wq.domain().require_alive();
     explore_point(wq.domain());
+    order_release(&dwork.work);
     if (cpu != kCpuUnbound) wq.domain().check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "mod_delayed_work: the item has no function");

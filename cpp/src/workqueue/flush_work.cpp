@@ -148,6 +148,7 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
             running = pool->find_executing(&work);
             if (running == nullptr) {
                 pool->lock.unlock();
+                order_acquire(&work, Handover::end);
                 return false;
             }
             pwq = running->current_pwq;
@@ -173,6 +174,7 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
         remove_barrier(barrier);
         throw;
     }
+    order_acquire(&work, Handover::end);
     return true;
 }
 

@@ -148,6 +148,7 @@ void Workqueue::flush(Nanoseconds deadline) {
         leave_flush(flusher);
         throw;
     }
+    order_acquire(this, Handover::end);
 }
 
 void Workqueue::check_reclaim(const Task& self, const Workqueue& target, const char* call) const {

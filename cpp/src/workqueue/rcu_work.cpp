@@ -15,6 +15,9 @@ public:
     static void period_over(RcuHead* head) {
         RcuWork& rwork = *container_of(head, &RcuWork::rcu);
         Workqueue& wq = *rwork.wq;
+        // What was done in the sections that it waited for is behind the item.
+        order_acquire(wq.domain().rcu);
+        order_release(&rwork.work);
         queue_claimed(wq, rwork.work, kCpuUnbound, true);
         waiting(wq, -1);
     }
@@ -35,6 +38,7 @@ bool queue_rcu_work(Workqueue& wq, RcuWork& rwork) {
     Domain& domain = wq.domain();
     domain.require_alive();
     explore_point(domain);
+    order_release(&rwork.work);
     if (rwork.work.func == nullptr)
         throw MisuseError("work-without-function", "queue_rcu_work: the item has no function");
     std::uint64_t word = rwork.work.data.load(std::memory_order_relaxed);

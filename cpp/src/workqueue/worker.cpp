@@ -59,40 +59,58 @@ void Worker::begin(Task& self) noexcept {
 
 namespace {
 
-// To the lock graph a handler holds its item and its workqueue.
+// To the lock graph a handler holds its item and its workqueue; to the access order it is a flow of its own.
 class HeldWhileRunning {
 public:
-    HeldWhileRunning(Domain& domain, Task& self, Work& work, Workqueue& wq)
+    HeldWhileRunning(Domain& domain, Task& self, Work& work, PoolWorkqueue& pwq)
         // A flush barrier is nobody's item, and lies on a stack.
-        : graph_(domain.simulated && !WorkqueueSubsystem::is_flush_barrier(work) ? domain.lock_graph.get() : nullptr),
+        : domain_(domain.simulated && !WorkqueueSubsystem::is_flush_barrier(work) ? &domain : nullptr),
           self_(self),
           work_(&work),
-          wq_(&wq) {
-        if (graph_ == nullptr) [[likely]]
+          pwq_(pwq) {
+        if (domain_ == nullptr) [[likely]]
             return;
-        graph_->taken(self, wq_, [&] { return lock_name(wq); });
-        graph_->taken(self, work_, [&] { return lock_name(domain, work); });
+        if (LockGraph* graph = domain.lock_graph.get()) {
+            graph->taken(self, pwq.wq, [&] { return lock_name(*pwq.wq); });
+            graph->taken(self, work_, [&] { return lock_name(domain, work); });
+        }
+        if (domain.access_order == nullptr) [[likely]]
+            return;
+        domain.access_order->begin_run(self, work_, [&] { return lock_name(domain, work); });
+        // One at a time: each comes after those before it.
+        if (pwq.wq->ordered() || (pwq.node != nullptr && pwq.node->max == 1))
+            domain.access_order->acquire(self, pwq.wq, Handover::end);
+        else if (pwq.max_active == 1)
+            domain.access_order->acquire(self, &pwq, Handover::end);
     }
     ~HeldWhileRunning() {
-        if (graph_ == nullptr) [[likely]]
+        if (domain_ == nullptr) [[likely]]
             return;
-        graph_->released(self_, work_);
-        graph_->released(self_, wq_);
+        if (LockGraph* graph = domain_->lock_graph.get()) {
+            graph->released(self_, work_);
+            graph->released(self_, pwq_.wq);
+        }
+        if (domain_->access_order == nullptr) [[likely]]
+            return;
+        domain_->access_order->release(self_, pwq_.wq, Handover::end);
+        domain_->access_order->release(self_, &pwq_, Handover::end);
+        domain_->access_order->end_run(self_, work_);
     }
     HeldWhileRunning(const HeldWhileRunning&) = delete;
     HeldWhileRunning& operator=(const HeldWhileRunning&) = delete;
 
 private:
-    LockGraph* const graph_;
+    Domain* const domain_;  // null: nothing to tell
     Task& self_;
-    const void *const work_, *const wq_;  // may be gone at the end
+    const void* const work_;  // may be gone at the end
+    PoolWorkqueue& pwq_;
 };
 
 void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
     Task& self = *worker.task;
     // A BH worker is a softirq: what counts is what the handler added.
     const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
-    const HeldWhileRunning held(domain, self, work, *worker.current_pwq->wq);
+    const HeldWhileRunning held(domain, self, work, *worker.current_pwq);
     try {
         func(&work);
     } catch (const MachineExit&) {

@@ -30,7 +30,11 @@ Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned f
 
 Workqueue::~Workqueue() {
     LockGraph::forget(this);
-    for (PoolWorkqueue* pwq : pwqs_) subsystem_.free_pwq(pwq);
+    order_forget(this);
+    for (PoolWorkqueue* pwq : pwqs_) {
+        order_forget(pwq);
+        subsystem_.free_pwq(pwq);
+    }
     if (backlog_ != nullptr) backlog_->drop();
 }
 

@@ -11,6 +11,7 @@
 
 #include "bottomhalf/base/cpu_mask.hpp"
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sched/access_order.hpp"
 #include "bottomhalf/sched/cpu.hpp"
 #include "bottomhalf/sched/lock_graph.hpp"
 #include "bottomhalf/sched/task.hpp"
@@ -40,7 +41,9 @@ struct Domain {
     TraceSink trace;
     KernelLog log;
     std::vector<std::unique_ptr<Cpu>> cpus;  // I
-    std::unique_ptr<Substrate> substrate;    // I
+    // Of simulated machines, from the first access to a shared cell on; tasks that are unwound still tell it.
+    std::unique_ptr<AccessOrder> access_order;
+    std::unique_ptr<Substrate> substrate;  // I
     Atomic<DomainState> state{DomainState::booting};
     Atomic<bool> cancelling{false};  // A: the machine halts and what still runs should come to its end
 
@@ -163,6 +166,8 @@ void local_bh_disable(Task& self);
 void local_bh_enable(Task& self);
 void local_irq_save(Task& self);
 void local_irq_restore(Task& self);
+// What local_irq_save tells the access order; for who has done the rest.
+void order_irqs_off(const Cpu& cpu);
 // Linux: preempt_disable / preempt_enable.
 void preempt_disable(Task& self) noexcept;
 void preempt_enable(Task& self) noexcept;

@@ -68,6 +68,9 @@ Gate* gate_of(F* function) noexcept {
     return detail::gate_lookup(f);
 }
 
+// What the object of a callback is called, for reports: what its gate (null: none) says.
+std::string describe_callback(Gate* gate, const void* object);
+
 // Holds a gate across a batch of callbacks and leaves it at the end of the scope.
 class GatePass {
 public:

@@ -11,6 +11,11 @@ namespace bottomhalf {
 
 class Completion {
 public:
+    Completion() noexcept = default;
+    ~Completion() { order_forget(this); }
+    Completion(const Completion&) = delete;
+    Completion& operator=(const Completion&) = delete;
+
     // Adds one event and wakes one waiter. CONTEXT: any. (Linux: complete)
     void complete() noexcept;
     // The same as a part of an operation of the engine, which may hold internal locks: no preemption point.

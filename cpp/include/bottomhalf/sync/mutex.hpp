@@ -8,7 +8,10 @@ namespace bottomhalf {
 class Mutex {
 public:
     Mutex() noexcept = default;
-    ~Mutex() { LockGraph::forget(this); }
+    ~Mutex() {
+        LockGraph::forget(this);
+        order_forget(this);
+    }
     Mutex(const Mutex&) = delete;
     Mutex& operator=(const Mutex&) = delete;
 

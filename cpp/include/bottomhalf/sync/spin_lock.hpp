@@ -13,7 +13,10 @@ enum class SpinKind : std::uint8_t { plain, bh, irqsave };
 class SpinLock {
 public:
     SpinLock() noexcept = default;
-    ~SpinLock() { LockGraph::forget(this); }
+    ~SpinLock() {
+        LockGraph::forget(this);
+        order_forget(this);
+    }
     SpinLock(const SpinLock&) = delete;
     SpinLock& operator=(const SpinLock&) = delete;
 

@@ -17,6 +17,11 @@ void throw_unless_ok(WaitResult result, const char* call);
 
 class WaitQueue {
 public:
+    WaitQueue() noexcept = default;
+    ~WaitQueue() { order_forget(this); }
+    WaitQueue(const WaitQueue&) = delete;
+    WaitQueue& operator=(const WaitQueue&) = delete;
+
     struct Entry {
         Task* task = nullptr;
         ListNode node;
@@ -29,16 +34,21 @@ public:
                     bool exclusive = false) {
         might_sleep(self, kind);
         explore_point();
-        if (ready()) return WaitResult::ok;
+        // Whoever wakes has changed what is waited for.
+        const auto is_ready = [&] {
+            order_acquire(this);
+            return ready();
+        };
+        if (is_ready()) return WaitResult::ok;
         Waiting waiting(*this, self, exclusive);
         for (;;) {
             waiting.enlist();
-            if (ready()) return WaitResult::ok;
+            if (is_ready()) return WaitResult::ok;
             switch (task_sleep(self, deadline, kind)) {
                 case Wake::timeout:
-                    return ready() ? WaitResult::ok : WaitResult::timeout;
+                    return is_ready() ? WaitResult::ok : WaitResult::timeout;
                 case Wake::interrupted:
-                    return ready() ? WaitResult::ok : WaitResult::interrupted;
+                    return is_ready() ? WaitResult::ok : WaitResult::interrupted;
                 default:
                     break;
             }
@@ -47,6 +57,7 @@ public:
     // Wakes every non-exclusive waiter and at most n exclusive ones (Linux: wake_up_nr). Returns how many it woke.
     // CONTEXT: any.
     unsigned wake(unsigned n = 1) noexcept {
+        order_release(this);
         explore_point();
         const unsigned woken = wake_now(n);
         explore_point();

@@ -72,22 +72,22 @@ public:
     // changes. A shut down timer stays as it is and false is returned; the same after stop(). Throws InvalidArgument
     // when the timer is pending or running on another machine. CONTEXT: any.
     bool mod(Timer& timer, Jiffies expires) {
-        explore_point(domain_);
+        begin(timer);
         return rearm_here(timer, expires) || arm(timer, expires, kAnyCpu, Mode::mod);
     }
     // Linux: mod_timer_pending. Only re-arms a pending timer; false when it was idle, and still is.
     bool mod_pending(Timer& timer, Jiffies expires) {
-        explore_point(domain_);
+        begin(timer);
         return arm(timer, expires, kAnyCpu, Mode::pending_only);
     }
     // Linux: timer_reduce. Arms an idle timer; moves a pending one only to an earlier expiry. True when it was pending.
     bool reduce(Timer& timer, Jiffies expires) {
-        explore_point(domain_);
+        begin(timer);
         return arm(timer, expires, kAnyCpu, Mode::reduce);
     }
     // Linux: add_timer_on. On that CPU's pinned base, this once. Linux ignores a pending timer; here it moves.
     bool add_on(Timer& timer, Jiffies expires, unsigned cpu) {
-        explore_point(domain_);
+        begin(timer);
         return arm(timer, expires, static_cast<int>(cpu), Mode::mod);
     }
     // mod() as a part of an operation of the engine, which may hold a pool's lock: no preemption point.
@@ -116,6 +116,13 @@ public:
     }
 
 private:
+    // What an arming call begins with.
+    void begin(const Timer& timer) {
+        if (!domain_.simulated) [[likely]]
+            return;
+        pass_explore_point(&domain_);
+        order_release(&timer);
+    }
     enum class Mode : std::uint8_t { mod, pending_only, reduce };
     static constexpr int kAnyCpu = -1;
     bool arm(Timer& timer, Jiffies expires, int cpu, Mode mode);
@@ -128,6 +135,7 @@ private:
     void run(unsigned cpu, Task& self, GatePass& pass);
     void run_base(Base& base, Task& self, GatePass& pass);
     void expire(Base& base, Task& self);
+    void order_begin(const Timer& timer, void (*function)(Timer*), Task& self);
     bool due(unsigned cpu, Jiffies now) noexcept;
     void program(unsigned cpu) noexcept;
     static void clock_event(Domain& domain, unsigned cpu);

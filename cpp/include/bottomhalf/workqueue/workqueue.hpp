@@ -52,7 +52,10 @@ public:
     // Every store before a call that returned true is visible to the handler. CONTEXT: any; never sleeps.
     // Throws WorkqueueDestroyed, WorkqueueDraining, MachineHalted, InvalidArgument (cpu).
     bool queue(Work& work, int cpu = kCpuUnbound) {
-        explore_point(domain_);
+        if (domain_.simulated) [[unlikely]] {
+            pass_explore_point(&domain_);
+            order_release(&work);
+        }
         if (fast_ && !refusing_.load(std::memory_order_relaxed) && !domain_.trace.enabled()) [[likely]] {
             Task& self = domain_.self();
             const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))

@@ -6,6 +6,9 @@
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/simulated/factory.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
+#if BOTTOMHALF_HOST
+#include "bottomhalf/sched/host/stall_watch.hpp"
+#endif
 
 namespace bottomhalf {
 
@@ -18,6 +21,14 @@ constexpr std::uint64_t kPatience = 16;
 const void* this_thread() noexcept {
     [[gnu::tls_model("initial-exec")]] thread_local char mark = 0;
     return &mark;
+}
+
+stall_watch::Shown* shown_by_this_thread() {
+#if BOTTOMHALF_HOST
+    return &stall_watch::begin();
+#else
+    return nullptr;
+#endif
 }
 
 // A wait that wake() does not end.
@@ -33,7 +44,7 @@ std::unique_ptr<Substrate> make_simulated_substrate(Domain& domain) {
 }
 
 SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
-    : domain_(domain), thread_(this_thread()), cpus_(domain.nr_cpus) {
+    : domain_(domain), thread_(this_thread()), shown_(shown_by_this_thread()), cpus_(domain.nr_cpus) {
     domain.simulated = true;
     g_simulated_machines.fetch_add(1u);
 }
@@ -45,6 +56,9 @@ SimulatedSubstrate::~SimulatedSubstrate() {
     for (VirtualCpu& cpu : cpus_)
         if (cpu.swapper != nullptr) delete cpu.swapper->task;
     g_simulated_machines.fetch_sub(1u);
+#if BOTTOMHALF_HOST
+    stall_watch::end(*shown_);
+#endif
 }
 
 bool SimulatedSubstrate::executes(const Task& task) const noexcept {
@@ -380,6 +394,7 @@ bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
         throw Unsupported(std::string(call) + ": only the thread that booted the machine can run it, not " +
                           describe_task(self));
     might_sleep(self, call);
+    if (domain_.access_order != nullptr) domain_.access_order->stopped_world(self);
     struct Running {
         Run& runs;
         ~Running() { runs = Run::no; }
@@ -390,6 +405,7 @@ bool SimulatedSubstrate::run(Run kind, Nanoseconds limit, const char* call) {
     leave_cpu(me, Left::blocked);
     me.state = Strand::State::blocked;
     reschedule(me);
+    if (domain_.access_order != nullptr) domain_.access_order->stopped_world(self);
     return !me.wait.timed_out;
 }
 

@@ -7,6 +7,9 @@
 #include "border.hpp"
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
+#if BOTTOMHALF_HOST
+#include "bottomhalf/sched/host/stall_watch.hpp"
+#endif
 
 namespace bottomhalf {
 
@@ -31,6 +34,9 @@ void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
     from.current = current_task();
     previous_ = &from;
     executing_ = &to;
+#if BOTTOMHALF_HOST
+    shown_->turn_to(&to == init_ ? nullptr : to.task);
+#endif
     if (hook_.before == nullptr) return;
     const SwitchHook hook = hook_;
     TsanHeed heed;

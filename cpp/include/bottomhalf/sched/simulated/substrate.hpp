@@ -25,6 +25,10 @@
 
 namespace bottomhalf {
 
+namespace stall_watch {
+struct Shown;
+}
+
 class SimulatedSubstrate final : public Substrate, public Recycled<SimulatedSubstrate> {
 public:
     static constexpr Nanoseconds kRelaxCost = kMicrosecond;
@@ -226,7 +230,8 @@ private:
     EnginePoints engine_points_ = EnginePoints::off;
 #endif
     Domain& domain_;
-    const void* const thread_;  // I: stands for the owner
+    const void* const thread_;         // I: stands for the owner
+    stall_watch::Shown* const shown_;  // I: the owner's; null without threads to look at it
     std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
     bool asks_ = false;  // not schedule_->takes_first()
     SwitchHook hook_;
