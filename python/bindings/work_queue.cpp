@@ -1,4 +1,5 @@
 // Queueing Python items, and what the engine asks about them.
+#include "low_latency.hpp"
 #include "work.hpp"
 
 #include <cstdio>
@@ -106,7 +107,10 @@ bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
         Py_DECREF(w);
         throw;
     }
-    if (!queued) Py_DECREF(w);
+    if (!queued)
+        Py_DECREF(w);
+    else
+        after_queueing(wq.domain(), w->work);
     return queued;
 }
 
