@@ -300,6 +300,8 @@ void worker_main(Task& self, void* arg) {
         if (worker.has(Worker::kDie)) break;
         pool.splice_inbox();
         if (!pool.need_more_worker()) {
+            // It was one too many, and leaves behind others what came while it counted.
+            if (!pool.worklist.empty()) pool.watch();
             pool.lock.unlock();
             pass.want(nullptr);
             self.state.store(TaskState::idle, std::memory_order_relaxed);
