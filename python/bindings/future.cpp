@@ -1,5 +1,6 @@
 // The C part of bottomhalf.Future: an item that keeps what its function returned. The Python class derives from it and
 // from concurrent.futures.Future, whose condition, waiters and callbacks are made only when somebody asks for them.
+#include "low_latency.hpp"
 #include "work.hpp"
 
 #include "arguments.hpp"
@@ -464,6 +465,7 @@ PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, 
             Py_DECREF(f);
             throw;
         }
+        after_queueing(wq.domain(), f->work);
         return reinterpret_cast<PyObject*>(f);
     });
 }

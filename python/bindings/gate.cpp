@@ -79,6 +79,7 @@ public:
     void describe(const void* object, char* buffer, std::size_t size) override {
         describe_object(object, buffer, size);
     }
+    const void* function_of(const void* object) const noexcept override { return function_of_object(object); }
     bool waits_at(std::uintptr_t address) const noexcept override { return is_gil_word(address); }
     bool between(const Task& task) override { return between_items(&task); }
     void backtrace(const void* state, std::vector<std::string>& lines) override { python_backtrace(state, lines); }

@@ -70,6 +70,12 @@ void learn_gil_words() {
             sched_yield();
             continue;
         }
+        if (seen != 0 && (word + kBehind < low || word > high + kBehind)) {
+            // On its way there it has waited for something else.
+            low = UINTPTR_MAX;
+            high = 0;
+            seen = 0;
+        }
         low = std::min(low, word);
         high = std::max(high, word);
         ++seen;

@@ -5,6 +5,7 @@
 #include "context.hpp"
 #include "gil_words.hpp"
 #include "interrupt.hpp"
+#include "low_latency.hpp"
 #include "simulated.hpp"
 #include "thread_state.hpp"
 #include "trace.hpp"
@@ -20,6 +21,7 @@ struct MachineHandle {
     explicit MachineHandle(const MachineOptions& options) : machine(std::make_shared<Machine>(options)) {}
     ~MachineHandle() {
         machine->domain().host_data.store(nullptr);
+        std::erase(g_low_latency, &machine->domain());
         const Domain* domain = &machine->domain();
         if (domain->simulated && !machine->simulated("halt").is_own_thread()) {
             // Its fibers can be left on their own thread only: they stay as they are.
@@ -136,6 +138,7 @@ Nanoseconds threshold(const py::object& seconds, const char* name) {
 void halt_machine(MachineHandle& h, HaltPending how, const py::object& timeout) {
     if (h.machine->halted()) return;
     wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
+    std::erase(g_low_latency, &h.domain());
     release_interrupt_objects(&h.domain());
 }
 
@@ -254,6 +257,7 @@ void register_machine(py::module_& m) {
             },
             "How pools notice workers that block without saying so: \"switch-records\", \"sampling\", \"budget\" or\n"
             "\"hooks\" (they do not: only calls of this library and bh.blocking() count).")
+        .def("_set_low_latency", [](MachineHandle& h) { g_low_latency.push_back(&h.domain()); })
         .def("_monitor_counters",
              [](MachineHandle& h) {
                  const Monitor* monitor = h.machine->workqueues().monitor();

@@ -94,6 +94,8 @@ int work_traverse(PyObject* self, visitproc visit, void* arg);
 int work_clear(PyObject* self);
 void work_dealloc(PyObject* self);
 void run_object(Work* work);
+// What items of one function have in common: its code, or the class. Not to be followed.
+const void* function_of_object(const void* object) noexcept;
 void describe_object(const void* object, char* buffer, std::size_t size) noexcept;
 void drop_object(void* object) noexcept;
 void future_function(Work* work);

@@ -1,4 +1,5 @@
 // Queueing Python items, and what the engine asks about them.
+#include "low_latency.hpp"
 #include "work.hpp"
 
 #include <cstdio>
@@ -65,6 +66,15 @@ void describe_object(const void* object, char* buffer, std::size_t size) noexcep
         if (*c == ' ') *c = '_';
 }
 
+const void* function_of_object(const void* object) noexcept {
+    const PyWork* w = work_object(static_cast<Work*>(const_cast<void*>(object)));
+    PyObject* func = w->func;
+    if (func == nullptr) return Py_TYPE(const_cast<PyObject*>(reinterpret_cast<const PyObject*>(w)));
+    if (PyMethod_Check(func)) func = PyMethod_GET_FUNCTION(func);
+    // Functions that are made anew for each item share it.
+    return PyFunction_Check(func) ? PyFunction_GET_CODE(func) : func;
+}
+
 void drop_object(void* object) noexcept {
     PyWork* w = work_object(static_cast<Work*>(object));
     if (w->work.func == &future_function) future_dropped(reinterpret_cast<PyFuture*>(w));
@@ -97,7 +107,10 @@ bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
         Py_DECREF(w);
         throw;
     }
-    if (!queued) Py_DECREF(w);
+    if (!queued)
+        Py_DECREF(w);
+    else
+        after_queueing(wq.domain(), w->work);
     return queued;
 }
 

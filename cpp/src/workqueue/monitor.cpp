@@ -10,6 +10,8 @@ namespace {
 // The first look comes that long after something became pending, and the ticks double while nobody blocks: a worker
 // that computes is disturbed less and less.
 constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
+// As long as workers have blocked of late, the next one to block is near: then ticks and peace stay short.
+constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
@@ -48,6 +50,22 @@ void Monitor::add(WorkerPool& pool) noexcept {
     watcher_->notify();
 }
 
+void Monitor::begin(Worker& worker, const Work& work) noexcept {
+    const Gate* gate = gate_of(work.func);
+    worker.habit = gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
+    if (!habits_.sleeps(worker.habit) || worker.has(Worker::kNotRunning)) return;
+    worker.expected = true;
+    worker.began = domain_.now();
+    worker.began_cpu = watcher_->cpu_time(tid_of(worker));
+    worker.doze_off(Nap::expected);
+}
+
+void Monitor::end(Worker& worker) noexcept {
+    worker.expected = false;
+    const Nanoseconds cpu = watcher_->cpu_time(tid_of(worker)) - worker.began_cpu;
+    if (domain_.now() - worker.began < 2 * cpu) habits_.computed(worker.habit);
+}
+
 void Monitor::main(Task& self, void* monitor) {
     // It must never wait for what the workers hold.
     self.may_gate = false;
@@ -66,7 +84,8 @@ void Monitor::take_new() {
 void Monitor::run() {
     const bool budget = watcher_->means() == Detection::budget;
     Nanoseconds pause = kLeastTick, peace = kLeastPeace;
-    bool lately = false;  // something was watched at the last wake-up
+    Nanoseconds last_one = -kOfLate;  // a worker was handed over
+    bool lately = false;              // something was watched at the last wake-up
     while (!stopping_.load()) {
         take_new();
         bool changing = false, handed_over = false;
@@ -77,11 +96,13 @@ void Monitor::run() {
             return outcome == Outcome::over;
         });
         const bool any = !pools_.empty();
+        const Nanoseconds start = domain_.now();
         if (handed_over) {
+            last_one = start;
             pause = kLeastTick;
             peace = kLeastPeace;
         }
-        const Nanoseconds start = domain_.now();
+        const Nanoseconds most = start - last_one < kOfLate ? kMostTickOfLate : kMostTick;
         if (!any && !lately) {
             watcher_->detach_all();
             watcher_->wait(kForever);
@@ -100,15 +121,17 @@ void Monitor::run() {
                 take_new();
                 bool found = false;
                 for (Watched& watched : pools_) found |= look_after(watched) == Outcome::handed_over;
-                if (!found) {
+                if (found) {
+                    last_one = domain_.now();
+                } else {
                     // The next one may come at once: it is heard when this is over.
                     watcher_->doze(peace);
-                    peace = std::min(2 * peace, kMostTick);
+                    peace = std::min(2 * peace, most);
                 }
             }
         } else {
             watcher_->doze(pause);
-            if (!handed_over) pause = std::min(2 * pause, kMostTick);
+            if (!handed_over) pause = std::min(2 * pause, most);
         }
         lately = any;
         ++wakeups_;
@@ -223,6 +246,7 @@ bool Monitor::hand_over(WorkerPool& pool, const Suspect& suspect) noexcept {
     Worker* worker = find(pool, suspect);
     if (worker == nullptr || pool.worklist.empty()) return false;
     worker->doze_off(Nap::found);
+    habits_.slept(worker->habit);
     ++handovers_;
     return true;
 }

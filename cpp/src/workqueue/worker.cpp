@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
 
@@ -164,7 +165,11 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     pool.watch_behind();
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
-    if (counts) ++pwq->started;
+    if (counts) {
+        ++pwq->started;
+        worker.habit = nullptr;
+        if (pool.monitor != nullptr && pool.monitor->wants_begin(pool)) pool.monitor->begin(worker, work);
+    }
     std::unique_ptr<TracedItem> trace_item;
     if (pool.domain.trace.enabled()) [[unlikely]]
         trace_item = trace_start(worker, work);
@@ -186,11 +191,13 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
                  trace_item->number, trace_item->name.c_str());
     Gate* const gate = pass.held();
     if (gate != nullptr) gate->poll(*worker.task);
+    if (worker.expected) [[unlikely]]
+        pool.monitor->end(worker);
     pool.lock.lock();
     if (counts) ++pwq->completed;
     ++pool.completed;
-    // What the monitor found asleep has come back without a word.
-    if (worker.nap == Nap::found) [[unlikely]]
+    // What the monitor found asleep, or took for it, has come back without a word.
+    if (worker.nap == Nap::found || worker.nap == Nap::expected) [[unlikely]]
         worker.wake_up();
     if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);
@@ -317,6 +324,8 @@ void worker_main(Task& self, void* arg) {
         if (worker.has(Worker::kDie)) break;
         pool.splice_inbox();
         if (!pool.need_more_worker()) {
+            // It was one too many, and leaves behind others what came while it counted.
+            if (!pool.worklist.empty()) pool.watch();
             pool.lock.unlock();
             pass.want(nullptr);
             self.state.store(TaskState::idle, std::memory_order_relaxed);

@@ -24,6 +24,8 @@ public:
     virtual void poll(Task& self) = 0;
     // A short name for the callback's object, for traces and reports, without entering the gate. The object is alive.
     virtual void describe(const void* object, char* buffer, std::size_t size) = 0;
+    // Tells the object's function from others: an address, not followed. Without entering; the object is alive.
+    virtual const void* function_of(const void*) const noexcept { return nullptr; }
     // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
     // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.
     virtual bool waits_at(std::uintptr_t) const noexcept { return false; }

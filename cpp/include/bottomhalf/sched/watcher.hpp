@@ -37,7 +37,7 @@ public:
     // The rest is the monitor's alone, but for notify(). Threads go by their id in the system: a thread that is gone
     // is seen as unknown, never mistaken for another while this watcher has looked at it before.
     virtual Sight look(int tid) noexcept = 0;
-    // CPU time that the thread has used, or -1.
+    // CPU time that the thread has used, or -1. CONTEXT: any.
     virtual Nanoseconds cpu_time(int tid) noexcept = 0;
     // From now on a switch of that thread ends wait(). False: there are no switch records of it.
     virtual bool attach(int tid) noexcept = 0;

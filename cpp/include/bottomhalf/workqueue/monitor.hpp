@@ -14,6 +14,7 @@
 
 #include "bottomhalf/sched/domain.hpp"
 #include "bottomhalf/sched/watcher.hpp"
+#include "bottomhalf/workqueue/habits.hpp"
 #include "bottomhalf/workqueue/hog.hpp"
 #include "bottomhalf/workqueue/worker_pool.hpp"
 
@@ -36,6 +37,12 @@ public:
     void expect_another() noexcept {
         if (records_) watcher_->notify();
     }
+
+    // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on.
+    void begin(Worker& worker, const Work& work) noexcept;
+    bool wants_begin(const WorkerPool& pool) const noexcept { return pool.watched || habits_.any(); }
+    // The worker has ended an item that was expected to sleep: did it?
+    void end(Worker& worker) noexcept;
 
     struct Counters {
         std::uint64_t wakeups;    // how often its thread woke up
@@ -79,7 +86,8 @@ private:
     Domain& domain_;
     const std::unique_ptr<Watcher> watcher_;  // I
     const bool records_;                      // I: it hears of switches
-    Task* task_ = nullptr;                    // I: from start() to stop()
+    Habits habits_;
+    Task* task_ = nullptr;  // I: from start() to stop()
     Atomic<bool> stopping_{false};
     RawLock lock_;
     List new_;                                            // L: pools on their way here

@@ -26,8 +26,9 @@ class Monitor;
 // Why a worker in an item does not count as running.
 enum class Nap : std::uint8_t {
     none,
-    told,   // the sleeping call said so
-    found,  // the monitor saw that its thread sleeps
+    told,      // the sleeping call said so
+    found,     // the monitor saw that its thread sleeps
+    expected,  // items of this function do
 };
 
 struct Worker final : TaskObserver, Recycled<Worker> {
@@ -40,6 +41,9 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     int id = 0;                            // I: the lowest free number of the pool
     Counter<unsigned> flags;               // L to write; X reads without
     Nap nap = Nap::none;                   // L: nr_running was given up, by whom
+    const void* habit = nullptr;           // L: what the monitor knows the item's function by, or null
+    bool expected = false;                 // X: it began the item in Nap::expected
+    Nanoseconds began = 0, began_cpu = 0;  // X: when, and with how much CPU time used
     std::uint64_t items = 0;               // L: how many it has begun: which of them runs
     Work* current_work = nullptr;          // L to write: an address; the item itself is never touched after its call
     WorkFunction current_func = nullptr;   // L to write
