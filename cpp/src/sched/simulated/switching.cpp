@@ -35,7 +35,8 @@ void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
     previous_ = &from;
     executing_ = &to;
 #if BOTTOMHALF_HOST
-    shown_->turn_to(&to == init_ ? nullptr : to.task);
+    // What the machine's own thread does outside is nobody's concern; nor are stand-ins, which live on its stack.
+    shown_->turn_to(to.task->adopted ? nullptr : to.task);
 #endif
     if (hook_.before == nullptr) return;
     const SwitchHook hook = hook_;
