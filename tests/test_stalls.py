@@ -207,3 +207,21 @@ assert os.waitpid(child, 0)[1] == 0
 m.halt()
 """
     python(code)
+
+
+def test_a_halted_machine_stalls_nothing():
+    """Its idle tasks ended with the halt: whatever its thread waits for afterwards is not the machine's concern."""
+    done = python(
+        "import subprocess, sys\n"
+        "import bottomhalf as bh\n"
+        "from bottomhalf import _core\n"
+        "_core._stall_patience(0.001)\n"
+        "kept = bh.Machine(cpus=2, simulated=True)\n"
+        "with kept:\n"
+        "    kept.at(0.001, lambda: None)\n"
+        "    bh.sleep(0.1)\n"
+        "for _ in range(3):\n"
+        "    subprocess.run([sys.executable, '-c', 'pass'], check=True)\n"
+        "print(*kept.log)\n"
+    )
+    assert done.stdout == "\n"
