@@ -217,7 +217,7 @@ bool Monitor::asleep(Suspect& suspect) noexcept {
     suspect.sight = watcher_->look(suspect.tid);
     if (suspect.sight.state != Sight::State::blocked) return false;
     // What the engine itself sleeps on has said so, or does not count.
-    return suspect.sight.futex == 0 || (suspect.sight.futex != suspect.permit && !is_gate_wait(suspect.sight.futex));
+    return suspect.sight.word == 0 || (suspect.sight.word != suspect.permit && !is_gate_wait(suspect.sight.word));
 }
 
 bool Monitor::out_of_budget(Watched& watched, const Suspect& suspect) noexcept {

@@ -25,7 +25,7 @@ const char* detection_name(Detection means) noexcept;
 struct Sight {
     enum class State : std::uint8_t { running, blocked, unknown };
     State state = State::unknown;
-    std::uintptr_t futex = 0;  // it waits for this word, when it waits for a futex
+    std::uintptr_t word = 0;  // it waits for this word, when it waits for a futex
     std::uint64_t mark = 0;
 };
 

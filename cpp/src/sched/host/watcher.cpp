@@ -51,7 +51,7 @@ Sight read_sight(int fd) noexcept {
     char* end = nullptr;
     const long number = std::strtol(text, &end, 10);
     const auto argument = [&] { return static_cast<std::uintptr_t>(std::strtoull(end, &end, 16)); };
-    if (number == SYS_futex) sight.futex = argument();
+    if (number == SYS_futex) sight.word = argument();
     if (number == SYS_clock_nanosleep) {
         argument(), argument();
         // It polls: that is no sleep.
@@ -326,7 +326,7 @@ std::uintptr_t futex_waited_for(int tid) noexcept {
     if (fd < 0) return 0;
     const Sight sight = read_sight(fd);
     close(fd);
-    return sight.futex;
+    return sight.word;
 }
 
 }  // namespace bottomhalf
