@@ -60,7 +60,7 @@ def blocked_for_ever():
     yield "event", event.wait, event.set
 
 
-@pytest.mark.parametrize("way", blocked_for_ever(), ids=lambda way: way[0])
+@pytest.mark.parametrize("way", list(blocked_for_ever()), ids=lambda way: way[0])
 def test_a_handler_that_blocks_is_reported_with_its_stack(reports, way):
     """Once: who, where, and the way out; in the machine's log too."""
     _, block, reports.answer = way

@@ -8,7 +8,6 @@
 // Thread safety: as of a plain T.
 #pragma once
 
-#include <source_location>
 #include <string>
 #include <utility>
 
@@ -39,32 +38,32 @@ private:
     AccessOrder::History history_;
 };
 
+// Where it is called, as a default argument too. Not std::source_location, which not every C++20 compiler has.
+constexpr Place here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept { return {file, line}; }
+
 template <class T>
 class Shared {
 public:
     explicit Shared(T value = {}, std::string name = "shared") : value_(std::move(value)), name_(std::move(name)) {}
 
-    T get(std::source_location from = std::source_location::current()) {
-        access_.read(name_.c_str(), place(from));
+    T get(Place from = here()) {
+        access_.read(name_.c_str(), from);
         return value_;
     }
-    void set(T value, std::source_location from = std::source_location::current()) {
-        access_.write(name_.c_str(), place(from));
+    void set(T value, Place from = here()) {
+        access_.write(name_.c_str(), from);
         value_ = std::move(value);
     }
-    T load_acquire(std::source_location from = std::source_location::current()) {
-        access_.load_acquire(name_.c_str(), place(from));
+    T load_acquire(Place from = here()) {
+        access_.load_acquire(name_.c_str(), from);
         return value_;
     }
-    void store_release(T value, std::source_location from = std::source_location::current()) {
-        access_.store_release(name_.c_str(), place(from));
+    void store_release(T value, Place from = here()) {
+        access_.store_release(name_.c_str(), from);
         value_ = std::move(value);
     }
 
 private:
-    static Place place(const std::source_location& from) noexcept {
-        return {from.file_name(), static_cast<int>(from.line())};
-    }
     T value_;
     const std::string name_;
     SharedAccess access_;
