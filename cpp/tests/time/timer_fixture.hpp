@@ -32,6 +32,7 @@ public:
     void yield(Task&) override {}
     void burn(Task&, Nanoseconds duration) override { now_ += duration; }
     void preemption_point(Task&) override {}
+    void rebind(Task&, int) override {}
     void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override {
         events_[cpu] = when;
         ++programmed;
