@@ -120,6 +120,7 @@ TEST_P(MonitorTest, SleepsWhileNothingIsPendingBehindAWorker) {
     EXPECT_EQ(monitor().counters().wakeups, 0u);
     EXPECT_EQ(monitor().counters().looks, 0u);
     blocked.let_go();
+    wq->flush();
 }
 
 TEST_P(MonitorTest, AHeldBackItemWaitsForItsTurnAllTheSame) {
