@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import re
@@ -812,6 +813,23 @@ def test_in_another_thread_of_python():
         thread.join()
     here = bh.explore(check_then_act, seed=2)
     assert [(report.schedules, report.replay) for report in reports] == [(here.schedules, here.replay)] * 2
+
+
+def test_machines_outlive_their_threads():
+    """A machine in a cycle, such as the one of a failure's traceback, is collected by whichever thread comes to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            thread = threading.Thread(target=lambda: bh.explore(check_then_act))
+            thread.start()
+            thread.join()
+            collector = threading.Thread(target=gc.collect)
+            collector.start()
+            collector.join()
+            assert bh.explore(check_then_act).failed
+    finally:
+        gc.enable()
 
 
 def test_explore_leaves_nothing_behind():

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bottomhalf/base/thread_number.hpp"
 #include "bottomhalf/sched/domain.hpp"
 
 namespace bottomhalf {
@@ -10,11 +11,6 @@ Atomic<unsigned> g_ordering_machines{0};
 
 namespace {
 
-// The calling thread's: a simulated machine's objects die there, or nobody minds.
-std::vector<AccessOrder*>& orders() {
-    thread_local std::vector<AccessOrder*> all;
-    return all;
-}
 std::uint64_t next_machine() noexcept {
     static Atomic<std::uint64_t> last{0};
     return last.raw().fetch_add(1) + 1;
@@ -37,12 +33,12 @@ AccessOrder::AccessOrder(Domain& domain)
         begin_flow(softirqs_[cpu], "a softirq on CPU " + std::to_string(cpu));
         begin_flow(hardirqs_[cpu], "a hard interrupt on CPU " + std::to_string(cpu));
     }
-    orders().push_back(this);
+    ThreadsOwn<AccessOrder>::instance().add(*this);
     g_ordering_machines.raw().fetch_add(1);
 }
 
 AccessOrder::~AccessOrder() {
-    std::erase(orders(), this);
+    ThreadsOwn<AccessOrder>::instance().remove(*this);
     g_ordering_machines.raw().fetch_sub(1);
 }
 
@@ -235,7 +231,8 @@ void AccessOrder::drop(const void* object) noexcept {
 }
 
 void AccessOrder::forget(const void* object) noexcept {
-    for (AccessOrder* order : orders()) order->drop(object);
+    // A simulated machine's objects die on its own thread, or nobody minds.
+    ThreadsOwn<AccessOrder>::instance().for_each_of_mine([&](AccessOrder& order) { order.drop(object); });
 }
 
 // --- accesses ---

@@ -3,35 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "bottomhalf/base/thread_number.hpp"
 #include "bottomhalf/sched/domain.hpp"
 
 namespace bottomhalf {
 
-namespace {
-struct Graphs {
-    RawLock lock;
-    std::vector<LockGraph*> all;  // L
-};
-Graphs& graphs() {
-    static Graphs* all = new Graphs;  // outlives every thread
-    return *all;
-}
-// An address that no other living thread has.
-const void* this_thread() noexcept {
-    [[gnu::tls_model("initial-exec")]] thread_local char mark = 0;
-    return &mark;
-}
-}  // namespace
-
-LockGraph::LockGraph() : thread_(this_thread()) {
-    RawGuard guard(graphs().lock);
-    graphs().all.push_back(this);
-}
-// Of a machine that was collected, on any thread.
-LockGraph::~LockGraph() {
-    RawGuard guard(graphs().lock);
-    std::erase(graphs().all, this);
-}
+LockGraph::LockGraph() { ThreadsOwn<LockGraph>::instance().add(*this); }
+LockGraph::~LockGraph() { ThreadsOwn<LockGraph>::instance().remove(*this); }
 
 LockGraph* lock_graph_of(const Task& task) noexcept {
     const Domain* domain = task.domain.load(std::memory_order_relaxed);
@@ -143,9 +121,7 @@ void LockGraph::drop(const void* node) noexcept {
 void LockGraph::forget(const void* node) noexcept {
     if (g_simulated_machines.load(std::memory_order_relaxed) == 0) return;
     // A simulated machine's objects die on its own thread, or nobody minds.
-    RawGuard guard(graphs().lock);
-    for (LockGraph* graph : graphs().all)
-        if (graph->thread_ == this_thread()) graph->drop(node);
+    ThreadsOwn<LockGraph>::instance().for_each_of_mine([&](LockGraph& graph) { graph.drop(node); });
 }
 
 }  // namespace bottomhalf

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "bottomhalf/sync/shared.hpp"
 #include "support/machine_fixture.hpp"
 
 namespace bottomhalf::testing {
@@ -262,6 +263,40 @@ TEST(HostMachine, ForeignThreadsAreAdoptedAndHaveHomes) {
     EXPECT_EQ(cpus[0], 1);
     EXPECT_EQ(cpus[1], 0);
     EXPECT_EQ(cpus[2], 1);
+}
+
+// A program with a data race that did not show itself; the machine is over when it returns.
+std::unique_ptr<Machine> simulated_and_halted() {
+    MachineOptions o;
+    o.cpus = 2;
+    o.simulated = true;
+    auto machine = std::make_unique<Machine>(o);
+    machine->domain().self();
+    Shared<int> cell(0, "cell");
+    Item item;
+    item.body = [&] { cell.set(1); };
+    machine->workqueues().system(SystemWq::percpu)->queue(item.work, 1);
+    flush_work(item.work);
+    EXPECT_EQ(cell.get(), 1);
+    machine->halt();
+    return machine;
+}
+
+// Where objects are collected, a machine is destroyed wherever that happens to come.
+TEST(SimulatedMachine, MayBeDestroyedAfterItsThreadEnded) {
+    for (int i = 0; i < 20; ++i) {
+        std::unique_ptr<Machine> machine;
+        std::thread([&] { machine = simulated_and_halted(); }).join();
+        std::thread([&] { machine.reset(); }).join();
+    }
+}
+
+TEST(SimulatedMachine, MayBeDestroyedByAnotherThreadWhileItsOwnGoesOn) {
+    for (int i = 0; i < 20; ++i) {
+        auto machine = simulated_and_halted();
+        std::thread([&] { machine.reset(); }).join();
+        simulated_and_halted();
+    }
 }
 
 TEST(HostMachine, ForkedChildKnowsThatItsMachineIsDead) {

@@ -81,7 +81,6 @@ private:
     unsigned numbered_ = 0;
     std::unordered_map<const void*, Node> nodes_;
     std::unordered_map<const Task*, std::vector<const void*>> held_;  // only of tasks that hold something
-    const void* const thread_;                                        // I: stands for the machine's thread
 };
 
 // The graph of the task's machine, or null on the host.

@@ -110,7 +110,7 @@ private:
             const Nanoseconds now = clock_now();
             bool any = false;
             for (auto& shown : threads_) {
-                any = any || shown->machines.get() != 0;
+                any = any || shown->machines.load() != 0;
                 if (suspect(*shown, now)) suspects.push_back(shown);
             }
             if (!any && !woken) {
@@ -178,17 +178,14 @@ struct Mine {
 
 Shown::Shown() noexcept : thread(static_cast<int>(syscall(SYS_gettid))) {}
 
-Shown& begin() {
+std::shared_ptr<Shown> begin() {
     thread_local Mine mine;
-    ++mine.shown->machines;
+    mine.shown->machines.fetch_add(1u);
     Watcher::instance().start();
-    return *mine.shown;
+    return mine.shown;
 }
 
-void end(Shown& shown) noexcept {
-    shown.turn_to(nullptr);
-    --shown.machines;
-}
+void end(Shown& shown) noexcept { shown.machines.fetch_sub(1u); }
 
 void set_reporter(bool (*reporter)(const Stall&)) noexcept { Watcher::instance().reporter.store(reporter); }
 void set_patience(Nanoseconds patience) noexcept { Watcher::instance().set_patience(patience); }

@@ -4,6 +4,7 @@
 
 #include "border.hpp"
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/thread_number.hpp"
 #include "bottomhalf/sched/simulated/factory.hpp"
 #include "bottomhalf/sched/simulated/substrate.hpp"
 #if BOTTOMHALF_HOST
@@ -17,15 +18,9 @@ namespace {
 // their CPU without meaning it.
 constexpr std::uint64_t kPatience = 16;
 
-// An address that no other living thread has.
-const void* this_thread() noexcept {
-    [[gnu::tls_model("initial-exec")]] thread_local char mark = 0;
-    return &mark;
-}
-
-stall_watch::Shown* shown_by_this_thread() {
+std::shared_ptr<stall_watch::Shown> shown_by_this_thread() {
 #if BOTTOMHALF_HOST
-    return &stall_watch::begin();
+    return stall_watch::begin();
 #else
     return nullptr;
 #endif
@@ -44,7 +39,7 @@ std::unique_ptr<Substrate> make_simulated_substrate(Domain& domain) {
 }
 
 SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
-    : domain_(domain), thread_(this_thread()), shown_(shown_by_this_thread()), cpus_(domain.nr_cpus) {
+    : domain_(domain), thread_(thread_number()), shown_(shown_by_this_thread()), cpus_(domain.nr_cpus) {
     domain.simulated = true;
     g_simulated_machines.fetch_add(1u);
 }
@@ -52,24 +47,26 @@ SimulatedSubstrate::SimulatedSubstrate(Domain& domain)
 SimulatedSubstrate::~SimulatedSubstrate() {
     InSimulator inside;
     // On another thread the fibers cannot be entered: their frames stay as they are.
-    if (thread_ == this_thread()) unwind(false);
+    const bool own = is_own_thread();
+    if (own) unwind(false);
     for (VirtualCpu& cpu : cpus_)
         if (cpu.swapper != nullptr) delete cpu.swapper->task;
     g_simulated_machines.fetch_sub(1u);
 #if BOTTOMHALF_HOST
+    if (own) shown_->turn_to(nullptr);
     stall_watch::end(*shown_);
 #endif
 }
 
 bool SimulatedSubstrate::executes(const Task& task) const noexcept {
-    return thread_ == this_thread() && executing_ != nullptr && executing_->task == &task &&
+    return thread_ == thread_number() && executing_ != nullptr && executing_->task == &task &&
            cpus_[executing_->cpu].holder == executing_;
 }
 
-bool SimulatedSubstrate::is_own_thread() const noexcept { return thread_ == this_thread(); }
+bool SimulatedSubstrate::is_own_thread() const noexcept { return thread_ == thread_number(); }
 
 void SimulatedSubstrate::check_thread(const char* call) const {
-    if (thread_ == this_thread()) [[likely]]
+    if (thread_ == thread_number()) [[likely]]
         return;
     throw WrongThread(std::string(call) + ": the simulated machine '" + domain_.name +
                       "' belongs to the thread that booted it; call it from there, or boot another one here");

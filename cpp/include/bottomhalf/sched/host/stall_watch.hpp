@@ -24,7 +24,7 @@ struct Shown {
 
     Counter<std::uint64_t> turns;
     Atomic<Task*> task{nullptr};
-    Counter<unsigned> machines;
+    Atomic<unsigned> machines{0};    // any thread may destroy one
     const int thread;                // as the system calls it
     std::uint64_t turns_seen = 0;    // W
     Nanoseconds seen_at = 0;         // W
@@ -43,8 +43,9 @@ struct Stall {
     }
 };
 
-// The calling thread's, for a machine that boots there and is to be watched; it counts in `machines` until end().
-Shown& begin();
+// The calling thread's, for a machine that boots there and is to be watched; it counts in `machines` until end(), which
+// may come from another thread, and after this one has ended.
+std::shared_ptr<Shown> begin();
 void end(Shown& shown) noexcept;
 
 // What is to be done about a stall: called in the watcher's thread, without a lock. False: it was none, and the thread

@@ -230,8 +230,8 @@ private:
     EnginePoints engine_points_ = EnginePoints::off;
 #endif
     Domain& domain_;
-    const void* const thread_;         // I: stands for the owner
-    stall_watch::Shown* const shown_;  // I: the owner's; null without threads to look at it
+    const std::uint64_t thread_;                       // I: the owner's number
+    const std::shared_ptr<stall_watch::Shown> shown_;  // I: the owner's; null without threads to look at it
     std::unique_ptr<Schedule> schedule_ = std::make_unique<Fifo>();
     bool asks_ = false;  // not schedule_->takes_first()
     SwitchHook hook_;
