@@ -271,28 +271,34 @@ def test_set_max_active_while_frozen(m):
 # --- idle workers ---
 
 
+def burst(m, k):
+    """k items at once, all of which sleep for a while: each needs a worker of its own."""
+    items = [Item() for _ in range(k)]
+    for item in items:
+        m.system_wq.queue(item.work)
+    for item in items:
+        item.wait_started()
+    for item in items:
+        item.open()
+    m.system_wq.flush()
+
+
+def workers(m):
+    """How many workers the normal pool of CPU 0 has."""
+    return sum(n.startswith("kworker/0:") and not n.endswith("H") for n in task_names(m))
+
+
 @pytest.mark.simulated("five minutes pass")
 def test_12_17_idle_workers_go_home(boot):
     """12/17: after a burst of k workers and five idle minutes exactly two idle ones remain."""
     m = boot(cpus=1)
     with m:
-        items = [Item() for _ in range(12)]
-        for item in items:
-            m.system_wq.queue(item.work)
-        for item in items:
-            item.wait_started()
-        for item in items:
-            item.open()
-        m.system_wq.flush()
-
-        def workers():
-            return [n for n in task_names(m) if n.startswith("kworker/0:") and not n.endswith("H")]
-
-        assert len(workers()) == 13
+        burst(m, 12)
+        assert workers(m) == 13
         m.sleep(299)
-        assert len(workers()) == 13
+        assert workers(m) == 13
         m.sleep(150)
-        assert len(workers()) == 2
+        assert workers(m) == 2
         works_on(m)
 
 
@@ -303,15 +309,8 @@ def test_idle_timeout_is_adjustable(boot):
     with m:
         assert m.idle_timeout == 300
         m.idle_timeout = 0.5
-        items = [Item() for _ in range(6)]
-        for item in items:
-            m.system_wq.queue(item.work)
-        for item in items:
-            item.wait_started()
-        for item in items:
-            item.open()
-        m.system_wq.flush()
+        burst(m, 6)
         m.sleep(3)
-        assert len([n for n in task_names(m) if n.startswith("kworker/0:") and not n.endswith("H")]) == 2
+        assert workers(m) == 2
     with pytest.raises(ValueError, match="idle_timeout"):
         m.idle_timeout = -1

@@ -203,13 +203,8 @@ unsigned long g_main_thread = 0;
 }  // namespace
 
 void take_gil_back(PyThreadState* state) {
-#if PY_VERSION_HEX >= 0x030d0000
-    const bool finalising = Py_IsFinalizing() != 0;
-#else
-    const bool finalising = _Py_IsFinalizing() != 0;
-#endif
     // The main thread is the one that finalises.
-    while (finalising && PyThread_get_thread_ident() != g_main_thread) pause();
+    while (finalising() && PyThread_get_thread_ident() != g_main_thread) pause();
     PyEval_RestoreThread(state);
 }
 

@@ -11,33 +11,12 @@ namespace bh_python {
 
 std::vector<const Domain*> g_low_latency;
 
-namespace {
-
-// A worker is on its way to this item, or another of its pool: none that would have to end an item first.
-bool worker_comes(const Work& work) {
-    const PoolWorkqueue* pwq = work_data::pwq_of(work.data.load());
-    if (pwq == nullptr) return false;
-    WorkerPool& pool = *pwq->pool;
-    RawGuard guard(pool.lock);
-    if (pool.wake_below.load(std::memory_order_relaxed) == 0) return true;
-    int left = pool.nr_running.load(std::memory_order_relaxed);
-    for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && left > 0; n = n->next) {
-        const Worker& worker = *container_of(n, &Worker::pool_node);
-        if (worker.has(Worker::kNotRunning) || worker.nap != Nap::none) continue;
-        if (!worker.in_item()) return true;
-        --left;
-    }
-    return false;
-}
-
-}  // namespace
-
 void hand_gil_over(Domain& domain, const Work& work) {
     if (std::find(g_low_latency.begin(), g_low_latency.end(), &domain) == g_low_latency.end()) return;
     // A handler goes on with its own item first; in atomic context nobody waits.
     const Task* task = current_task();
     if (task == nullptr || !task->adopted || task->preempt_count != 0 || task->irqs_off != 0) return;
-    if (!work.pending() || !worker_comes(work)) return;
+    if (!work.pending() || !worker_coming(work)) return;
     constexpr Nanoseconds kPatience = 500'000, kSpin = 30'000;
     PyThreadState* state = PyEval_SaveThread();
     const Nanoseconds start = domain.now();

@@ -53,6 +53,15 @@ private:
     Interrupter* before_;
 };
 
+// Is the interpreter on its way out? CONTEXT: any; without the GIL a hint.
+inline bool finalising() noexcept {
+#if PY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing() != 0;
+#else
+    return _Py_IsFinalizing() != 0;
+#endif
+}
+
 // Takes the GIL back for a thread that let it go. A thread that comes back when the interpreter is already finalising
 // would be ended by force inside, among C++ frames that must not be unwound so: it stays where it is until the process
 // ends, as CPython itself does from 3.14 on.

@@ -11,14 +11,6 @@ namespace {
 
 using bottomhalf::stall_watch::Stall;
 
-bool finalizing() noexcept {
-#if PY_VERSION_HEX >= 0x030d0000
-    return Py_IsFinalizing() != 0;
-#else
-    return _Py_IsFinalizing() != 0;
-#endif
-}
-
 // GIL held: does whoever waits for that futex want the GIL? Its waiters wait in neighbouring words.
 bool is_gil(std::uint64_t futex) {
     if (futex == 0) return false;
@@ -62,7 +54,7 @@ void tell(const Stall& stall) {
 }
 
 bool report(const Stall& stall) {
-    if (finalizing()) return true;
+    if (finalising()) return true;
     const PyGILState_STATE gil = PyGILState_Ensure();
     bool judged = true;
     if (stall.still()) {

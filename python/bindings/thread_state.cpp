@@ -61,10 +61,6 @@ void after(void*, Task&, Task& to) {
     if (to.gate_state != nullptr) bh_bind_thread_state(state_of(to));
 }
 
-}  // namespace
-
-namespace {
-
 // Making a thread state, and its stack of frames with the first call, takes longer than all that a short item does.
 // Arbitrary: more tasks than this seldom end in one machine.
 constexpr std::size_t kMostStates = 32;
@@ -84,14 +80,6 @@ struct States {
         return states;
     }
 };
-
-bool finalising() noexcept {
-#if PY_VERSION_HEX >= 0x030d0000
-    return Py_IsFinalizing() != 0;
-#else
-    return _Py_IsFinalizing() != 0;
-#endif
-}
 
 // Is there nothing in it that a task could have left, and the next one would find? As PyThreadState_Clear() lists it.
 bool is_as_new(const PyThreadState& s) noexcept {
@@ -141,7 +129,8 @@ void delete_abandoned() noexcept {
 PyThreadState* new_state(PyInterpreterState* interpreter) {
     auto& free = States::mine().free;
     // The interpreter deletes the others' when it ends.
-    if (free.empty() || finalising()) return PyThreadState_New(interpreter);
+    if (free.empty() || finalising() || PyThreadState_GetInterpreter(free.back()) != interpreter)
+        return PyThreadState_New(interpreter);
     PyThreadState* const state = free.back();
     free.pop_back();
     return state;

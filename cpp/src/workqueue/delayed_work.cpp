@@ -81,14 +81,10 @@ bool queue_delayed_work(Workqueue& wq, DelayedWork& dwork, Jiffies delay, int cp
     if (cpu != kCpuUnbound) domain.check_cpu(cpu, "cpu");
     if (dwork.work.func == nullptr)
         throw MisuseError("work-without-function", "queue_delayed_work: the item has no function");
-    std::uint64_t word = dwork.work.data.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((word & kPending) != 0 || depth(word) != 0) {
-            if (!dwork.work.data.compare_exchange_weak(word, word)) continue;
-            DelayedWorks::refuse_other_machine(wq, dwork, word);
-            return false;
-        }
-        if (dwork.work.data.compare_exchange_weak(word, word | kPending)) break;
+    std::uint64_t word = 0;
+    if (!claim(dwork.work, kPending, word)) {
+        DelayedWorks::refuse_other_machine(wq, dwork, word);
+        return false;
     }
     return DelayedWorks::start(wq, dwork, delay, cpu);
 }

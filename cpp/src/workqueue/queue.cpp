@@ -48,14 +48,10 @@ bool Workqueue::queue_slow(Work& work, int cpu) {
     domain_.require_alive();
     if (cpu != kCpuUnbound) domain_.check_cpu(cpu, "cpu");
     if (work.func == nullptr) throw MisuseError("work-without-function", "queue_work: the item has no function");
-    std::uint64_t word = work.data.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((word & kPending) != 0 || depth(word) != 0) {
-            if (!work.data.compare_exchange_weak(word, word)) continue;
-            refuse_other_machine(work, word);
-            return false;
-        }
-        if (work.data.compare_exchange_weak(word, word | kPending | kClaimed)) break;
+    std::uint64_t word = 0;
+    if (!claim(work, kPending | kClaimed, word)) {
+        refuse_other_machine(work, word);
+        return false;
     }
     return queue_claimed(*this, work, cpu, false);
 }
@@ -69,6 +65,18 @@ void Workqueue::belongs_to(const Work& work, const std::string& other_machine) c
     throw InvalidArgument(
         "item " + describe_function(domain_, &work, work.func) + " is pending or running on machine '" + other_machine +
         "' and cannot be queued on machine '" + domain_.name + "' meanwhile; flush() or cancel_sync() it first");
+}
+
+bool claim(Work& work, std::uint64_t marks, std::uint64_t& word) noexcept {
+    word = work.data.load(std::memory_order_relaxed);
+    for (;;) {
+        if ((word & kPending) != 0 || depth(word) != 0) {
+            // As in try_fast(): a locked instruction even to say no.
+            if (work.data.compare_exchange_weak(word, word)) return false;
+        } else if (work.data.compare_exchange_weak(word, word | marks)) {
+            return true;
+        }
+    }
 }
 
 void release_claim(Work& work) noexcept { work.data.fetch_and(~(kPending | kClaimed)); }

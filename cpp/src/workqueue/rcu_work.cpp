@@ -41,14 +41,10 @@ bool queue_rcu_work(Workqueue& wq, RcuWork& rwork) {
     order_release(&rwork.work);
     if (rwork.work.func == nullptr)
         throw MisuseError("work-without-function", "queue_rcu_work: the item has no function");
-    std::uint64_t word = rwork.work.data.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((word & kPending) != 0 || depth(word) != 0) {
-            if (!rwork.work.data.compare_exchange_weak(word, word)) continue;
-            RcuWorks::refuse_other_machine(wq, rwork, word);
-            return false;
-        }
-        if (rwork.work.data.compare_exchange_weak(word, word | kPending)) break;
+    std::uint64_t word = 0;
+    if (!claim(rwork.work, kPending, word)) {
+        RcuWorks::refuse_other_machine(wq, rwork, word);
+        return false;
     }
     RcuWorks::check(wq, rwork);
     rwork.wq = &wq;

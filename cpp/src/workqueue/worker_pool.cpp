@@ -94,17 +94,30 @@ bool WorkerPool::kick() noexcept {
     return true;
 }
 
-void WorkerPool::watch() noexcept {
-    if (monitor == nullptr || watched || width == kNoLimit) return;
-    if (wake_below.load(std::memory_order_relaxed) == kUnwatched) wake_below.store(static_cast<int>(width));
-    // A worker between two items looks at the inbox before it begins one, and will ask again then.
+bool WorkerPool::all_in_items() noexcept {
     int left = nr_running.load();
     for (ListNode* n = workers.begin(); n != workers.end() && left > 0; n = n->next) {
         const Worker& worker = *container_of(n, &Worker::pool_node);
         if (worker.has(Worker::kNotRunning) || worker.nap != Nap::none) continue;
-        if (!worker.in_item()) return;
+        if (!worker.in_item()) return false;
         --left;
     }
+    return true;
+}
+
+bool worker_coming(const Work& work) {
+    const PoolWorkqueue* pwq = work_data::pwq_of(work.data.load());
+    if (pwq == nullptr) return false;
+    WorkerPool& pool = *pwq->pool;
+    RawGuard guard(pool.lock);
+    return pool.wake_below.load(std::memory_order_relaxed) == 0 || !pool.all_in_items();
+}
+
+void WorkerPool::watch() noexcept {
+    if (monitor == nullptr || watched || width == kNoLimit) return;
+    if (wake_below.load(std::memory_order_relaxed) == kUnwatched) wake_below.store(static_cast<int>(width));
+    // A worker between two items looks at the inbox before it begins one, and will ask again then.
+    if (!all_in_items()) return;
     watched = true;
     monitor->add(*this);
 }

@@ -130,6 +130,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
+    // Each worker that counts as running is inside an item, none between two.
+    bool all_in_items() noexcept;
     // Something is pending behind running workers: the monitor is to look whether they have blocked.
     void watch() noexcept;
     // A worker begins an item: who looks after what comes behind it?
@@ -232,6 +234,10 @@ inline Work* current_work() noexcept {
                ? task->worker->current_work
                : nullptr;
 }
+
+// A worker is on its way to this pending item, or to another of its pool: none that would have to end an item first.
+// CONTEXT: any; a hint.
+bool worker_coming(const Work& work);
 
 // "name of the function" for traces and reports, without entering a gate.
 std::string describe_function(Domain& domain, const Work* work, WorkFunction func);

@@ -212,6 +212,8 @@ int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finis
 int grab_pending(Work& work, bool (*take_timer)(Work&));
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable);
 bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* was_pending);
+// Sets the marks, PENDING among them. False: the item is pending or disabled, as `word` says; nothing was done.
+bool claim(Work& work, std::uint64_t marks, std::uint64_t& word) noexcept;
 // A queued or idle item whose PENDING bit the caller owns becomes idle; its disable depth stays.
 void release_claim(Work& work) noexcept;
 // One turn of a loop that waits for the few instructions of somebody else.
