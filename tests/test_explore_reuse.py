@@ -92,7 +92,8 @@ def lost_update(machine):
         machine.system_wq.queue(work, cpu=number % machine.cpus)
     for work in works:
         work.flush()
-    assert total == 3
+    if total != 3:  # no assert, which pytest rewrites here and nobody in the fresh process: other lines, other decisions
+        raise AssertionError(total)
 
 
 @pytest.mark.parametrize("preempt_python", [None, "line"])
