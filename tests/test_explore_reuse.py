@@ -92,7 +92,7 @@ def lost_update(machine):
         machine.system_wq.queue(work, cpu=number % machine.cpus)
     for work in works:
         work.flush()
-    if total != 3:  # no assert, which pytest rewrites here and nobody in the fresh process: other lines, other decisions
+    if total != 3:  # no assert: pytest rewrites it here, and nobody does in the fresh process
         raise AssertionError(total)
 
 
