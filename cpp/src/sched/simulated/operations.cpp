@@ -318,7 +318,10 @@ void SimulatedSubstrate::burn(Task& self, Nanoseconds duration) {
             hooks.burnt == nullptr ? duration : std::min(duration, hooks.burn_until_tick(domain_, self));
         burn_for(me, piece);
         duration -= piece;
-        if (hooks.burnt != nullptr) hooks.burnt(domain_, self, piece);
+        if (hooks.burnt == nullptr) continue;
+        // Its locks may be held by a task that was preempted.
+        const InProgram outside;
+        hooks.burnt(domain_, self, piece);
     }
 }
 
