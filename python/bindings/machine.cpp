@@ -156,7 +156,8 @@ void leave_machine(PyObject* machine) {
 void register_machine(py::module_& m) {
     py::class_<MachineHandle> c(m, "MachineBase");
     c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace, bool voluntary,
-                      const std::shared_ptr<ScheduleMaker>& schedule, const std::string& detection) {
+                      const std::shared_ptr<ScheduleMaker>& schedule, const std::string& detection,
+                      const std::vector<unsigned>& topology, bool power_efficient) {
               MachineOptions options;
               options.cpus = cpus;
               options.hz = hz;
@@ -164,6 +165,10 @@ void register_machine(py::module_& m) {
               options.name = name;
               options.trace = trace;
               options.voluntary = voluntary;
+              options.power_efficient = power_efficient;
+              if (topology.size() == 4)
+                  options.topology = std::make_shared<const Topology>(
+                      Topology::uniform(topology[0], topology[1], topology[2], topology[3]));
               if (schedule != nullptr) options.schedule = [schedule] { return schedule->make(); };
               options.detection = detection_of(detection);
               if (!simulated && options.detection != Detection::hooks) learn_gil_words();
@@ -176,7 +181,7 @@ void register_machine(py::module_& m) {
               return handle;
           }),
           py::arg("cpus"), py::arg("hz"), py::arg("simulated"), py::arg("name"), py::arg("trace"), py::arg("voluntary"),
-          py::arg("schedule"), py::arg("detection"))
+          py::arg("schedule"), py::arg("detection"), py::arg("topology"), py::arg("power_efficient"))
         .def("_bind", [](py::object self) { self.cast<MachineHandle&>().domain().host_data.store(self.ptr()); })
         .def("_halt",
              [](py::object self, const std::string& pending, py::object timeout) {
@@ -322,6 +327,17 @@ void register_machine(py::module_& m) {
             "Seconds after which a surplus idle worker goes home (Linux: IDLE_WORKER_TIMEOUT, 300 s). A pool keeps "
             "two\n"
             "and a quarter of its busy ones. Settable.")
+        .def(
+            "pods",
+            [](MachineHandle& h, const std::string& scope) {
+                py::list pods;
+                for (const CpuMask& pod : h.domain().topology.pods(scope_of(scope))) pods.append(cpu_tuple(pod));
+                return pods;
+            },
+            py::arg("scope"),
+            "The CPUs of each pod of an affinity scope: of those that share a core (\"smt\"), a last-level cache "
+            "(\"cache\"),\n"
+            "a node (\"numa\"), nothing (\"cpu\") or everything (\"system\"). A list of tuples. Raises ValueError.")
         .def(
             "cpu_down",
             [](MachineHandle& h, py::object cpu) {

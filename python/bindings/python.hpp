@@ -108,6 +108,12 @@ PyObject* guarded(F&& fn) noexcept {
 // and cleared. Returns a new reference to the exception. GIL held.
 PyObject* report_handler_error(PyObject* source, Domain* domain) noexcept;
 
+inline py::tuple cpu_tuple(const CpuMask& mask) {
+    py::list cpus;
+    for (unsigned cpu = mask.first(); cpu < kMaxCpus; cpu = mask.next(cpu + 1)) cpus.append(cpu);
+    return py::tuple(cpus);
+}
+
 double check_delay(PyObject* value, const char* argument);  // throws
 int check_cpu_argument(PyObject* value);                    // None: kCpuUnbound; throws
 

@@ -83,6 +83,7 @@ bool overrides_run(PyObject* self) noexcept;  // its class has a run() of its ow
 // Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past
 // C.
 bool queue_object(Workqueue& wq, PyWork* w, int cpu);
+bool queue_node_object(Workqueue& wq, PyWork* w, int node);
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 

@@ -114,6 +114,20 @@ bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
     return queued;
 }
 
+bool queue_node_object(Workqueue& wq, PyWork* w, int node) {
+    if (w->func == nullptr) require_runnable(w);
+    Py_INCREF(w);
+    bool queued = false;
+    try {
+        queued = wq.queue_node(w->work, node);
+    } catch (...) {
+        Py_DECREF(w);
+        throw;
+    }
+    if (!queued) Py_DECREF(w);
+    return queued;
+}
+
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu) {
     if (w->func == nullptr) require_runnable(reinterpret_cast<PyWork*>(w));
     Py_INCREF(w);

@@ -91,6 +91,16 @@ PyObject* wq_mod_delayed(PyObject* self, PyObject* const* args, Py_ssize_t nargs
 PyObject* wq_queue_rcu(PyObject* self, PyObject* item) {
     return guarded([&] { return PyBool_FromLong(queue_rcu_object(unwrap(self), item)); });
 }
+PyObject* wq_queue_node(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return guarded([&] {
+        FastArguments a;
+        a.parse("queue_node()", args, nargs, kwnames, {"work", "node"}, 2);
+        PyWork* work = as_work(a.required(0, "queue_node()", "work"), "queue_node()");
+        const long node = PyLong_AsLong(a.required(1, "queue_node()", "node"));
+        if (node == -1 && PyErr_Occurred()) throw py::error_already_set();
+        return PyBool_FromLong(queue_node_object(unwrap(self), work, static_cast<int>(node)));
+    });
+}
 PyObject* wq_submit(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return submit_object(unwrap(self), args, nargs, kwnames);
 }
@@ -159,6 +169,13 @@ PyMethodDef methods[] = {
      "queue_rcu($self, rwork, /)\n--\n\nQueue a RcuWork after a grace period (Linux: queue_rcu_work).\n\n"
      "Returns True when it will be queued once every read-side section (m.rcu_read()) that is open now has been left;\n"
      "False when it was pending. Any context. Raises as queue()."},
+    {"queue_node", BH_METHOD(wq_queue_node),
+     "queue_node($self, work, node)\n--\n\nQueue on a NUMA node: on the caller's CPU if it is there, else on the "
+     "node's "
+     "first\n"
+     "that is online (Linux: queue_work_node). Returns as queue(). Any context. Raises MisuseError when the workqueue "
+     "is\n"
+     "not unbound, ValueError."},
     {"submit", BH_METHOD(wq_submit),
      "submit($self, fn, /, *args, **kwargs)\n--\n\nRun fn(*args, **kwargs) as an item, in a copy of the caller's "
      "context variables.\n\n"
@@ -194,6 +211,29 @@ void register_workqueue(py::module_& m) {
                       "workqueue_set_max_active). Raising it starts held-back items at once.")
         .def_property("min_active", &Workqueue::min_active, &Workqueue::set_min_active,
                       "Unbound: what every node may have active at least (Linux: workqueue_set_min_active).")
+        .def("_attrs",
+             [](Workqueue& wq) {
+                 const WorkqueueAttrs attrs = wq.attrs();
+                 return py::make_tuple(attrs.nice, cpu_tuple(attrs.cpumask), scope_name(attrs.scope), attrs.strict);
+             })
+        .def("_set_attrs",
+             [](Workqueue& wq, int nice, const std::vector<int>& cpus, const std::string& scope, bool strict) {
+                 WorkqueueAttrs attrs;
+                 attrs.nice = nice;
+                 for (int cpu : cpus) attrs.cpumask.set(wq.domain().check_cpu(cpu, "cpumask"));
+                 attrs.scope = scope_of(scope);
+                 attrs.strict = strict;
+                 MaybeRelease release;
+                 wq.set_attrs(attrs);
+             })
+        .def_property_readonly(
+            "pools",
+            [](Workqueue& wq) {
+                py::list numbers;
+                for (unsigned cpu = 0; cpu < wq.domain().nr_cpus; ++cpu) numbers.append(wq.pool_of(cpu).number);
+                return py::tuple(numbers);
+            },
+            "For each CPU the number of the pool that items queued there go to (Linux: tools/workqueue/wq_dump.py).")
         .def("_bound_backlog", [](Workqueue& wq, unsigned depth,
                                   bool raises) { wq.bound_backlog(depth, raises ? WhenFull::raise : WhenFull::block); })
         .def_property_readonly(
@@ -208,7 +248,6 @@ void register_workqueue(py::module_& m) {
                 return wq.backlog() != nullptr && wq.backlog()->when_full() == WhenFull::raise ? "raise" : "block";
             },
             "What submit() does when queue_depth items wait: \"block\" or \"raise\".")
-        .def_property_readonly("_nice", &Workqueue::nice)
         .def_property_readonly("_destroyed", &Workqueue::destroyed)
         .def_property_readonly("_in_flight", [](Workqueue& wq) { return wq.in_flight(); })
         .def_property_readonly("_machine",

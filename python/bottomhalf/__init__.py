@@ -65,8 +65,9 @@ from ._core import (
 )
 from ._explore import Report, explore, replay
 from ._future import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, as_completed, wait
-from ._machine import Machine, Trace, WorkqueueAttrs, default_machine, submit
+from ._machine import Machine, Trace, default_machine, submit
 from ._scope import WorkScope
+from ._topology import Topology, WorkqueueAttrs
 
 __version__: str = _core.__version__
 
@@ -103,6 +104,7 @@ __all__ = [
     "Task",
     "Tasklet",
     "Timer",
+    "Topology",
     "Trace",
     "TraceEvent",
     "UnbalancedEnable",

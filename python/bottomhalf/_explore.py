@@ -12,6 +12,7 @@ from typing import Any
 from . import _core, schedules
 from ._machine import _FOREVER, Machine, _Booted
 from ._replay import Deviation, Recorded, parse
+from ._topology import Topology
 
 __all__ = ["Report", "explore", "replay"]
 
@@ -245,6 +246,9 @@ def _options(cpus: int, seed: int, machine_options: dict[str, Any]) -> dict[str,
     for name in ("simulated", "schedule", "trace", "name"):
         if name in machine_options:
             raise TypeError(f"{name}= is not yours to give here: explore() boots its own simulated machines")
+    topology = machine_options.get("topology")
+    if isinstance(topology, Topology):
+        cpus = topology.cpus
     return {"cpus": cpus, "seed": seed, "name": "explored", **machine_options}
 
 
@@ -305,10 +309,11 @@ def explore(
 
     def recorded(run: _Run) -> str:
         hz, preempt = options.get("hz", 1000), options.get("preempt", "full")
-        return str(Recorded(cpus, hz, preempt, python, seed, run.deviations, run.end))
+        topology = options.get("topology")
+        return str(Recorded(options["cpus"], hz, preempt, python, seed, run.deviations, run.end, topology))
 
     report = Report(program)
-    report.cpus = cpus
+    report.cpus = options["cpus"]
     decisions = 0
     search = strategy._search if isinstance(strategy, kinds.Exhaustive) else None
     while report.schedules < count:
@@ -360,7 +365,7 @@ def replay(program: Program, replay: str, *, max_steps: int = 100_000, **machine
     _check_caller("replay()")
     recorded = parse(replay)
     options = _options(recorded.cpus, recorded.seed, machine_options)
-    options.update(hz=recorded.hz, preempt=recorded.preempt)
+    options.update(hz=recorded.hz, preempt=recorded.preempt, topology=recorded.topology)
     schedule = kinds.Replay(replay)
     run = _Run(program, schedule, _Boot(options), recorded.preempt_python, max_steps, traced=True)
     _check_replayed(run, recorded)

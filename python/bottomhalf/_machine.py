@@ -18,8 +18,9 @@ from typing import Any, Generic, ParamSpec, SupportsIndex, TypeVar, overload
 from . import _core, _watchdog, schedules  # noqa: F401  (_watchdog: tells the engine where reports go)
 from ._constants import WQ, Softirq
 from ._future import Future
+from ._topology import PROPERTIES, Topology
 
-__all__ = ["Machine", "Trace", "WorkqueueAttrs", "default_machine", "submit"]
+__all__ = ["Machine", "Trace", "default_machine", "submit"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +28,9 @@ T = TypeVar("T")
 _FOREVER = (1 << 63) - 1
 
 # What a machine was booted with: the engine's own arguments but for the schedule, seed, at_exit.
-_Booted = tuple[tuple[int, int, bool, str, bool, bool], int | None, str]
+_Booted = tuple[
+    tuple[int, int, bool, str, bool, bool], tuple[str, list[int], bool], int | None, str, Topology | None
+]
 
 _live: weakref.WeakSet[Machine] = weakref.WeakSet()
 _names = itertools.count()
@@ -118,24 +121,6 @@ class Trace:
         return f"<bottomhalf.Trace of {self._machine.name}: {len(self.events)} events; print(it) shows them>"
 
 
-class WorkqueueAttrs:
-    """What decides which pool serves a workqueue (Linux: struct workqueue_attrs)."""
-
-    __slots__ = ("affinity_scope", "affinity_strict", "cpumask", "nice")
-
-    def __init__(self, nice: int, cpumask: frozenset[int], affinity_scope: str, affinity_strict: bool) -> None:
-        self.nice = nice
-        self.cpumask = cpumask
-        self.affinity_scope = affinity_scope
-        self.affinity_strict = affinity_strict
-
-    def __repr__(self) -> str:
-        return (
-            f"bottomhalf.WorkqueueAttrs(nice={self.nice}, cpumask={set(self.cpumask)}, "
-            f"affinity_scope={self.affinity_scope!r}, affinity_strict={self.affinity_strict})"
-        )
-
-
 class Machine(_core.MachineBase):
     """A machine: CPUs, interrupts, timers and workqueues (host: real threads, real time).
 
@@ -150,6 +135,9 @@ class Machine(_core.MachineBase):
     GIL at once, for up to half a millisecond. Else an item waits for the interpreter's switch interval (5 ms) while
     that thread computes. Each such call costs the thread some tens of microseconds; nothing of the interpreter is
     changed.
+    power_efficient: POWER_EFFICIENT workqueues are unbound (Linux: workqueue.power_efficient).
+    Simulated machines: topology: a :class:`Topology`, which says how many CPUs, None: one node, one cache; on the host
+    it is read from the system. schedule: of :mod:`bottomhalf.schedules`. preempt: ``"full"`` or ``"voluntary"``.
 
     Current inside ``with``; on exit it halts: drains on success, cancels when an exception passes.
     """
@@ -170,6 +158,8 @@ class Machine(_core.MachineBase):
         preempt: str = "full",
         detection: str = "auto",
         low_latency: bool = False,
+        topology: Topology | None = None,
+        power_efficient: bool = False,
     ) -> None:
         if cpus is not None and not 1 <= _count(cpus, "cpus") <= 1024:
             raise ValueError(f"cpus={cpus} is out of range: allowed are 1 to 1024, or None for this process's CPUs")
@@ -192,17 +182,25 @@ class Machine(_core.MachineBase):
             raise TypeError(f"low_latency must be a bool, not {type(low_latency).__name__}")
         if low_latency and simulated:
             raise ValueError("low_latency=True is for host machines: on a simulated one nothing else runs meanwhile")
+        if topology is not None and not isinstance(topology, Topology):
+            raise TypeError(f"topology must be a bottomhalf.Topology, not {type(topology).__name__}")
+        if topology is not None and not simulated:
+            raise ValueError("topology= needs simulated=True: that of a host machine is read from the system")
+        #: What was given as ``topology``.
+        self.topology = topology
         self._at_exit = at_exit
         #: Every exception that left a handler: (source, exception).
         self.errors: list[tuple[Any, BaseException]] = []
         self._seed = seed
         self._keeps: dict[Any, Any] = {}
         default = f"simulated{next(_sim_names)}" if simulated else f"host{next(_names)}"
+        parts = [] if topology is None else topology._parts()
         arguments = (cpus or 0, hz, simulated, name or default, trace, preempt == "voluntary")
-        super().__init__(*arguments, self._schedule_maker, detection)
+        more = (detection, parts, bool(power_efficient))
+        super().__init__(*arguments, self._schedule_maker, *more)
         self._booted = True
         self._bind()
-        self._booted_with = (arguments, seed, at_exit)
+        self._booted_with = (arguments, more, seed, at_exit, topology)
         if low_latency:
             self._set_low_latency()
         self._trace = Trace(self, keep_on=True) if trace else None
@@ -215,12 +213,13 @@ class Machine(_core.MachineBase):
         It is not traced, and halted by whoever boots it: interpreter exit does not.
         """
         machine = cls.__new__(cls)
-        arguments, machine._seed, machine._at_exit = machine._booted_with = booted
+        machine._booted_with = booted
+        arguments, more, machine._seed, machine._at_exit, machine.topology = booted
         machine._schedule_maker = maker = schedule._make()
         machine.errors = []
         machine._keeps = {}
         machine._trace = None
-        _core.MachineBase.__init__(machine, *arguments, maker, "auto")
+        _core.MachineBase.__init__(machine, *arguments, maker, *more)
         machine._booted = True
         machine._bind()
         return machine
@@ -514,7 +513,7 @@ class Machine(_core.MachineBase):
 
     @_once
     def system_power_efficient_wq(self) -> _core.Workqueue:
-        """``events_power_efficient``: per CPU here, as on Linux by default."""
+        """``events_power_efficient``: per CPU, or unbound on a Machine(power_efficient=True)."""
         return self._system(5)
 
     @_once
@@ -620,13 +619,6 @@ def _wq_flags(wq: _core.Workqueue) -> WQ:
     return WQ(wq._flags & ~0x40000)
 
 
-def _wq_attrs(wq: _core.Workqueue) -> WorkqueueAttrs:
-    """nice, cpumask, affinity_scope, affinity_strict of the pools that serve it."""
-    cpus = wq._machine.cpus if wq._machine is not None else 0
-    unbound = bool(wq._flags & (WQ.UNBOUND | WQ.MANAGED))
-    return WorkqueueAttrs(wq._nice, frozenset(range(cpus)), "system" if unbound else "cpu", not unbound)
-
-
 def _wq_repr(wq: _core.Workqueue) -> str:
     if wq._destroyed:
         return f"<bottomhalf.Workqueue {wq.name}: destroyed; m.alloc_workqueue(name) makes a new one>"
@@ -638,7 +630,7 @@ def _wq_repr(wq: _core.Workqueue) -> str:
 
 for _attribute, _value in {
     "flags": property(_wq_flags, doc=_wq_flags.__doc__),
-    "attrs": property(_wq_attrs, doc=_wq_attrs.__doc__),
+    **PROPERTIES,
     "__repr__": _wq_repr,
     "__enter__": lambda self: self,
     "__exit__": lambda self, *exc: self.destroy(),

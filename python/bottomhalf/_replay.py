@@ -7,6 +7,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._topology import Topology, parse_topology, topology_text
+
 __all__ = ["Deviation", "Recorded", "parse"]
 
 _VERSION = "bh1"
@@ -28,14 +30,16 @@ class Recorded:
     seed: int = 0
     deviations: list[Deviation] = field(default_factory=list)
     end: tuple[int, int] | None = None
+    topology: Topology | None = None
 
     def __str__(self) -> str:
         parts = [f"{s}{_KINDS[k]}{choice}.{n}.{b:x}" for s, k, choice, n, b in self.deviations]
         if self.end is not None:
             parts.append(f"{self.end[0]}e.{self.end[1]:x}")
         entries = ",".join(parts)
-        # One node of CPUs is the only topology there is: "1n".
-        head = f"{_VERSION}:{self.cpus}:{self.hz}:1n:{self.preempt}:{self.preempt_python or 'engine'}:{self.seed}"
+        topology = topology_text(self.topology)
+        python = self.preempt_python or "engine"
+        head = f"{_VERSION}:{self.cpus}:{self.hz}:{topology}:{self.preempt}:{python}:{self.seed}"
         text = f"{head}:{entries or '-'}"
         return f"{text}:{zlib.crc32(text.encode()):08x}"
 
@@ -53,7 +57,7 @@ def parse(text: Any) -> Recorded:
         raise ValueError(f"replay string of format {clean.split(':')[0]!r}; this version reads '{_VERSION}'")
     if f"{zlib.crc32(body.encode()):08x}" != checksum:
         raise ValueError("the replay string is damaged: its check sum does not fit; copy all of it")
-    _, cpus, hz, _topology, preempt, python, seed, entries = body.split(":")
+    _, cpus, hz, topology, preempt, python, seed, entries = body.split(":")
     deviations: list[Deviation] = []
     end = None
     for entry in entries.split(",") if entries != "-" else []:
@@ -65,4 +69,13 @@ def parse(text: Any) -> Recorded:
             raise ValueError(f"the replay string has a part that means nothing: {entry!r}")
         step, kind, choice, candidates, before = found.groups()
         deviations.append((int(step), _KINDS.index(kind), int(choice), int(candidates), int(before, 16)))
-    return Recorded(int(cpus), int(hz), preempt, None if python == "engine" else python, int(seed), deviations, end)
+    return Recorded(
+        int(cpus),
+        int(hz),
+        preempt,
+        None if python == "engine" else python,
+        int(seed),
+        deviations,
+        end,
+        parse_topology(topology),
+    )

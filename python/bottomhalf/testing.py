@@ -126,7 +126,8 @@ class _Run:
         recording = machine._schedule_maker.recording()
         if recording is None or not recording[2]:
             return ""
-        text = str(Recorded(machine.cpus, machine.hz, self._preempt, None, self._seed, recording[2]))
+        run = Recorded(machine.cpus, machine.hz, self._preempt, None, self._seed, recording[2], None, machine.topology)
+        text = str(run)
         return f"the same again: @pytest.mark.machine(..., schedule=bottomhalf.schedules.Replay({text!r}))"
 
     def end(self) -> None:

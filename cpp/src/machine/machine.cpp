@@ -20,6 +20,14 @@ unsigned cpus_of(const MachineOptions& o) {
     if (o.cpus > kMaxCpus)
         throw InvalidArgument("cpus=" + std::to_string(o.cpus) + " is out of range: allowed are 1 to " +
                               std::to_string(kMaxCpus));
+    if (o.topology != nullptr) {
+        if (!o.simulated)
+            throw InvalidArgument("topology is for simulated machines: that of a host machine is read from the system");
+        if (o.cpus != 0 && o.cpus != o.topology->cpus())
+            throw InvalidArgument("cpus=" + std::to_string(o.cpus) + ", but the topology has " +
+                                  std::to_string(o.topology->cpus()) + "; leave cpus out");
+        return o.topology->cpus();
+    }
     if (o.cpus != 0) return o.cpus;
     if (o.simulated) return 4;
 #if BOTTOMHALF_HOST
@@ -48,9 +56,11 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
         substrate->set_voluntary(o.voluntary);
         domain_.substrate = std::move(substrate);
         domain_.lock_graph = std::make_unique<LockGraph>();
+        if (o.topology != nullptr) domain_.topology = *o.topology;
     } else {
 #if BOTTOMHALF_HOST
         domain_.substrate = make_host_substrate(domain_);
+        domain_.topology = host_topology(domain_.nr_cpus);
 #else
         throw Unsupported("this build has no host machines (BOTTOMHALF_HOST=OFF): pass simulated=true");
 #endif
@@ -60,7 +70,7 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
     tasklets_ = std::make_unique<Tasklets>(domain_);
     irqs_ = std::make_unique<IrqController>(domain_);
     timers_ = std::make_unique<TimerSubsystem>(domain_);
-    workqueues_ = std::make_unique<WorkqueueSubsystem>(domain_, o.detection);
+    workqueues_ = std::make_unique<WorkqueueSubsystem>(domain_, o.detection, o.power_efficient);
     domain_.self();
     try {
         domain_.substrate->start_clock();

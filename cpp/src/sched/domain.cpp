@@ -110,7 +110,8 @@ struct AdoptionTable {
     }
 };
 
-Domain::Domain(std::string n, unsigned nr, unsigned h) : name(std::move(n)), nr_cpus(nr), hz(h), trace(nr) {
+Domain::Domain(std::string n, unsigned nr, unsigned h)
+    : name(std::move(n)), nr_cpus(nr), hz(h), topology(Topology::flat(nr)), trace(nr) {
     for (unsigned i = 0; i < nr; ++i) {
         cpus.push_back(std::make_unique<Cpu>());
         cpus.back()->id = i;
@@ -165,11 +166,14 @@ void Domain::remove(Task& task) {
 }
 
 Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet,
-                    void (Substrate::*start)(Task&)) {
+                    const TaskLimits* limits, void (Substrate::*start)(Task&)) {
     auto task = std::make_unique<Task>();
     task->domain.store(this);
     task->bound_cpu = bound_cpu;
-    task->cpu.store(bound_cpu == kCpuUnbound ? 0 : bound_cpu);
+    task->cpu.store(bound_cpu != kCpuUnbound ? bound_cpu
+                    : limits != nullptr      ? static_cast<int>(limits->preferred.first())
+                                             : 0);
+    task->limits = limits;
     task->nice = nice;
     task->quiet = quiet;
     task->entry = entry;

@@ -15,8 +15,8 @@ void poll_turn() {
         spin_pause();
 }
 
-// `finished` is a workqueue whose flush this completed: the caller advances it.
-int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finished) {
+// `after`: what follows from the item's leaving; the caller runs it.
+int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Aftermath& after) {
     // A timer that is taken back leaves its PENDING bit to the caller.
     if (take_timer != nullptr && take_timer(work)) return 1;
     if ((work.data.fetch_or(kPending) & kPending) == 0) return 0;
@@ -33,16 +33,16 @@ int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finis
     if ((word & (kInactive | kLinked)) == (kInactive | kLinked)) move_linked(work.entry.next, pool.worklist);
     work.entry.unlink();
     work.data.store(off_queue(pool.id, 0, kPending));
-    pwq->leave(word, finished);
+    pwq->leave(word, after);
     pool.kick();
     return 1;
 }
 
 int grab_pending(Work& work, bool (*take_timer)(Work&)) {
     for (;;) {
-        Workqueue* finished = nullptr;
-        const int result = try_to_grab_pending(work, take_timer, finished);
-        if (finished != nullptr) WorkqueueSubsystem::advance(*finished);
+        Aftermath after;
+        const int result = try_to_grab_pending(work, take_timer, after);
+        after.run();
         if (result >= 0) return result;
         poll_turn();
     }

@@ -51,7 +51,7 @@ bool is_list_head(WorkerPool& pool, PoolWorkqueue& pwq, ListNode* node) noexcept
 // The waiter gives up: the barrier leaves its list, or has run (or is running: then that is waited for).
 void remove_barrier(Barrier& barrier) {
     WorkerPool& pool = *barrier.pool;
-    Workqueue* finished = nullptr;
+    Aftermath after;
     {
         RawGuard guard(pool.lock);
         const std::uint64_t word = barrier.work.data.load(std::memory_order_relaxed);
@@ -63,11 +63,11 @@ void remove_barrier(Barrier& barrier) {
                                      std::memory_order_relaxed);
             }
             barrier.work.entry.unlink();
-            barrier.pwq->leave(word, finished);
+            barrier.pwq->leave(word, after);
             barrier.done.signal();
         }
     }
-    if (finished != nullptr) WorkqueueSubsystem::advance(*finished);
+    after.run();
     while (!barrier.done.try_wait()) spin_pause();
 }
 

@@ -165,6 +165,7 @@ void Workqueue::check_reclaim(const Task& self, const Workqueue& target, const c
 }
 
 bool Workqueue::drained() {
+    RawGuard wq_guard(lock_);
     for (PoolWorkqueue* pwq : pwqs_) {
         RawGuard guard(pwq->pool->lock);
         pwq->pool->splice_inbox();

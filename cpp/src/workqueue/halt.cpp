@@ -111,21 +111,16 @@ bool WorkqueueSubsystem::drain_all(Task& self, Nanoseconds deadline) {
 std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
     std::size_t cancelled = 0;
     // Those that are made from now on take no items, and destroyed ones have none.
-    const auto all = workqueues();
-    std::vector<PoolWorkqueue*> mine;
+    std::vector<PoolWorkqueue*> all, mine;
+    for (auto& wq : workqueues())
+        for (PoolWorkqueue* pwq : wq->pool_workqueues()) all.push_back(pwq);
     for_each_pool([&](WorkerPool& pool) {
         mine.clear();
-        for (auto& wq : all) {
-            // Of a workqueue with one for each CPU a CPU's pool has that CPU's.
-            const bool one = pool.cpu != kCpuUnbound && wq->pwqs_.size() > 1;
-            for (std::size_t i = one ? static_cast<std::size_t>(pool.cpu) : 0; i < wq->pwqs_.size(); ++i) {
-                if (wq->pwqs_[i]->pool == &pool) mine.push_back(wq->pwqs_[i]);
-                if (one) break;
-            }
-        }
+        for (PoolWorkqueue* pwq : all)
+            if (pwq->pool == &pool) mine.push_back(pwq);
         for (;;) {
             Work* work = nullptr;
-            Workqueue* finished = nullptr;
+            Aftermath after;
             std::string name;
             {
                 RawGuard guard(pool.lock);
@@ -143,9 +138,9 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 first->unlink();
                 name = describe_function(domain_, work, work->func) + " of workqueue '" + pwq->wq->name() + "'";
                 work->data.store(off_queue(pool.id, 0));
-                pwq->leave(word, finished);
+                pwq->leave(word, after);
             }
-            if (finished != nullptr) finished->advance();
+            after.run();
             // A flush barrier has a waiter: running it is what ends the wait.
             if (Gate* gate = gate_of(work->func)) {
                 gate->dropped(work);

@@ -3,16 +3,24 @@
 
 namespace bottomhalf {
 
+// Pods that have lost their last CPU, or have one again, and the limits of nodes.
+void WorkqueueSubsystem::update_unbound() {
+    for (auto& wq : workqueues())
+        if (wq->attributed()) wq->update_pools(wq->attrs());
+}
+
 void WorkqueueSubsystem::cpu_down(unsigned cpu) {
     for_each_pool([cpu](WorkerPool& pool) {
         if (pool.kind == PoolKind::bound && pool.cpu == static_cast<int>(cpu)) pool.unbind();
     });
+    update_unbound();
 }
 
 void WorkqueueSubsystem::cpu_up(unsigned cpu) {
     for_each_pool([cpu](WorkerPool& pool) {
         if (pool.kind == PoolKind::bound && pool.cpu == static_cast<int>(cpu)) pool.rebind();
     });
+    update_unbound();
 }
 
 }  // namespace bottomhalf

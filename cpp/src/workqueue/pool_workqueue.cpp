@@ -1,5 +1,7 @@
 #include "bottomhalf/workqueue/pool_workqueue.hpp"
 
+#include <utility>
+
 #include "bottomhalf/workqueue/workqueue.hpp"
 
 namespace bottomhalf {
@@ -20,7 +22,7 @@ void move_linked(ListNode* first, List& to) noexcept {
 // Takes a place among the active, if the limit allows. Without `fill` nobody may overtake: held-back items go first.
 bool PoolWorkqueue::try_take_active(bool fill) noexcept {
     if (node == nullptr) {
-        if (nr_active >= max_active || (!fill && !inactive.empty())) return false;
+        if (nr_active >= max_active || plugged || (!fill && !inactive.empty())) return false;
         ++nr_active;
         return true;
     }
@@ -74,8 +76,13 @@ bool PoolWorkqueue::activate_one() noexcept {
     return true;
 }
 
+void PoolWorkqueue::tell_held_back(Aftermath& after) noexcept {
+    wq->advancing_.fetch_add(1);  // until the caller has run it
+    after.held_back = wq;
+}
+
 // A place among the active becomes free: the next held-back item gets it.
-void PoolWorkqueue::drop_active() noexcept {
+void PoolWorkqueue::drop_active(Aftermath& after) noexcept {
     --nr_active;
     if (node == nullptr) {
         if (!inactive.empty() && nr_active < max_active) {
@@ -84,35 +91,53 @@ void PoolWorkqueue::drop_active() noexcept {
         }
         return;
     }
-    // All pool workqueues of one workqueue share its pool, so the caller's lock guards every one of them.
     RawGuard guard(node->lock);
     --node->nr;
     while (node->nr < node->max) {
-        ListNode* first = node->pending_pwqs.pop_front();
+        ListNode* first = node->pending_pwqs.front();
         if (first == nullptr) return;
         PoolWorkqueue* next = container_of(first, &PoolWorkqueue::pending_node);
-        if (next->inactive.empty()) continue;
-        ++node->nr;
-        ++next->nr_active;
-        next->activate_first();
-        // More items wait there: to the end of the line, one item each.
-        if (!next->inactive.empty()) node->pending_pwqs.push_back(*first);
-        return;
+        if (next->pool != pool) {
+            // Its pool's lock is not the one that is held.
+            if (after.held_back == nullptr) tell_held_back(after);
+            return;
+        }
+        if (next->take_turn()) return;
     }
 }
 
-void PoolWorkqueue::leave(std::uint64_t word, Workqueue*& finished) noexcept {
+// Under the locks of its pool and of the node: it is the next in line. False: nothing waits here any more.
+bool PoolWorkqueue::take_turn() noexcept {
+    pending_node.unlink();
+    if (inactive.empty()) return false;
+    ++node->nr;
+    ++nr_active;
+    activate_first();
+    // More items wait here: to the end of the line, one item each.
+    if (!inactive.empty()) node->pending_pwqs.push_back(pending_node);
+    return true;
+}
+
+void PoolWorkqueue::leave(std::uint64_t word, Aftermath& after) noexcept {
     if ((word & kInactive) == 0) {
-        drop_active();
+        drop_active(after);
     } else if (node != nullptr && inactive.empty()) {
         // Its last held-back item was cancelled: it no longer stands in line, and nobody waits behind it.
         RawGuard guard(node->lock);
         if (pending_node.linked()) pending_node.unlink();
     }
+    // The next one of an ordered workqueue may begin.
+    if (superseded && !busy() && after.held_back == nullptr) [[unlikely]]
+        tell_held_back(after);
     const unsigned c = color(word);
     if (--nr_in_flight[c] != 0 || flush_color != static_cast<int>(c)) return;
     flush_color = -1;
-    if (wq->pwq_flushed()) finished = wq;
+    if (wq->pwq_flushed()) after.flushed = wq;
+}
+
+void Aftermath::run() {
+    if (flushed != nullptr) std::exchange(flushed, nullptr)->advance();
+    if (held_back != nullptr) std::exchange(held_back, nullptr)->start_held_back();
 }
 
 }  // namespace bottomhalf

@@ -101,9 +101,10 @@ void Workqueue::refuse(const Work& work) const {
 }
 
 PoolWorkqueue& Workqueue::pick(int cpu, Task& self) {
-    if (pwqs_.size() == 1) return *pwqs_[0];
-    return *pwqs_[cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
-                                     : static_cast<unsigned>(cpu)];
+    const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
+                                          : static_cast<unsigned>(cpu);
+    if (route_ != nullptr) return *route_[c].load();
+    return *pwqs_[pwqs_.size() == 1 ? 0 : c];
 }
 
 // The workqueue takes nothing from outside: false when it has opened again.
@@ -153,7 +154,12 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
             last->lock.unlock();
         }
     }
-    if (!locked) pool->lock.lock();
+    // The attributes may have changed since the look above, and the pool workqueue be another's.
+    for (; !locked; pwq = &wq.pick(cpu, self), pool = pwq->pool) {
+        pool->lock.lock();
+        if (pwq == &wq.pick(cpu, self) && pwq->pool == pool) break;
+        pool->lock.unlock();
+    }
     // Closed since the look above: who closes says so first and takes the pools' locks then.
     if (closed()) [[unlikely]] {
         pool->lock.unlock();

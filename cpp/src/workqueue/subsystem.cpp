@@ -6,7 +6,8 @@
 
 namespace bottomhalf {
 
-WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain, Detection detection) : domain_(domain) {
+WorkqueueSubsystem::WorkqueueSubsystem(Domain& domain, Detection detection, bool power_efficient)
+    : domain_(domain), power_efficient_(power_efficient) {
     domain.workqueues = this;
     if (auto watcher = domain.substrate->make_watcher(detection))
         monitor_ = std::make_unique<Monitor>(domain, std::move(watcher));
@@ -106,26 +107,31 @@ void WorkqueueSubsystem::stop() {
 WorkerPool& WorkqueueSubsystem::pool_for(unsigned flags, int nice, unsigned cpu) {
     const bool high = (flags & wq_flag::kHighpri) != 0;
     if ((flags & wq_flag::kBh) != 0) return *pools_[4 * cpu + (high ? 1 : 0)];
-    const bool managed = (flags & wq_flag::kManaged) != 0;
-    if ((flags & wq_flag::kUnbound) == 0 && !managed) return *pools_[4 * cpu + (high ? 3 : 2)];
-    // Unbound pools are shared by all workqueues with the same attributes.
-    const PoolKind kind = managed ? PoolKind::managed : PoolKind::unbound;
+    if ((flags & wq_flag::kManaged) == 0) return *pools_[4 * cpu + (high ? 3 : 2)];
+    const CpuMask all = CpuMask::first_n(domain_.nr_cpus);
+    return shared_pool("managed " + std::to_string(nice), PoolKind::managed, nice, domain_.nr_cpus, {all, all});
+}
+
+WorkerPool& WorkqueueSubsystem::unbound_pool(const WorkqueueAttrs& attrs, const CpuMask& pod) {
+    const TaskLimits limits{attrs.strict ? pod : attrs.cpumask, pod};
+    std::string key = std::to_string(attrs.nice) + (attrs.strict ? " strict " : " ") + pod.to_list();
+    if (!attrs.strict) key += " of " + attrs.cpumask.to_list();
+    return shared_pool(key, PoolKind::unbound, attrs.nice, WorkerPool::kNoLimit, limits);
+}
+
+WorkerPool& WorkqueueSubsystem::shared_pool(const std::string& key, PoolKind kind, int nice, unsigned width,
+                                            const TaskLimits& limits) {
     WorkerPool* pool = nullptr;
     {
         RawGuard guard(lock_);
-        auto& slot = shared_pools_[{static_cast<int>(kind), nice}];
-        if (slot == nullptr) {
-            pools_.push_back(std::make_unique<WorkerPool>(domain_, kind, kCpuUnbound, nice,
-                                                          managed ? domain_.nr_cpus : WorkerPool::kNoLimit,
-                                                          static_cast<int>(pools_.size())));
-            slot = pools_.back().get();
-            pool = domain_.running() ? slot : nullptr;
-        } else {
-            return *slot;
-        }
-        if (pool == nullptr) return *slot;
+        WorkerPool*& slot = shared_pools_[key];
+        if (slot != nullptr) return *slot;
+        pools_.push_back(std::make_unique<WorkerPool>(domain_, kind, kCpuUnbound, nice, width,
+                                                      static_cast<int>(pools_.size()), &limits));
+        slot = pool = pools_.back().get();
     }
-    pool->create_worker();
+    // At boot each gets its first worker when all are there.
+    if (domain_.running()) pool->create_worker();
     return *pool;
 }
 
@@ -158,6 +164,7 @@ std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned 
         domain_.log.write(domain_.now(), LogLevel::warning,
                           "workqueue: name exceeds WQ_NAME_LEN. Truncating to: " + name);
     }
+    if (power_efficient_ && (flags & wq_flag::kPowerEfficient) != 0) flags |= wq_flag::kUnbound;
     if (ordered) {
         flags |= wq_flag::kUnbound;
         max_active = 1;
@@ -219,6 +226,7 @@ PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, Node
     pwq->flush_color = -1;
     pwq->nr_in_flight.fill(0);
     pwq->nr_active = 0;
+    pwq->plugged = pwq->superseded = false;
     for (auto* c : {&pwq->started, &pwq->completed, &pwq->cpu_time, &pwq->cpu_intensive, &pwq->cm_wakeup,
                     &pwq->repatriated, &pwq->mayday, &pwq->rescued})
         c->set(0);
@@ -268,7 +276,7 @@ void WorkqueueSubsystem::freeze() {
 bool WorkqueueSubsystem::freeze_busy() {
     for (auto& wq : workqueues()) {
         if ((wq->flags() & wq_flag::kFreezable) == 0) continue;
-        for (PoolWorkqueue* pwq : wq->pwqs_) {
+        for (PoolWorkqueue* pwq : wq->pool_workqueues()) {
             RawGuard guard(pwq->pool->lock);
             if (pwq->nr_active != 0) return true;
         }

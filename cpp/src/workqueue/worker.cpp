@@ -205,11 +205,11 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     worker.current_func = nullptr;
     worker.current_pwq = nullptr;
     worker.desc[0] = '\0';
-    Workqueue* finished = nullptr;
-    pwq->leave(word, finished);
-    if (finished != nullptr) {
+    Aftermath after;
+    pwq->leave(word, after);
+    if (after.any()) {
         pool.lock.unlock();
-        finished->advance();
+        after.run();
         pool.lock.lock();
     }
 }
@@ -339,6 +339,7 @@ void worker_main(Task& self, void* arg) {
             worker.pool_node.unlink();
             pool.workers.push_front(worker.pool_node);
         }
+        if (pool.has_pod && !pool.domain.simulated) pool.count_repatriated(self);
         // A spare before the first item: when this worker sleeps, the next one must be there at once. A new worker may
         // find work and be gone before it is counted, so it is looked for again.
         while (pool.nr_idle + pool.nr_starting == 0 && !pool.manager_active && pool.need_more_worker()) {

@@ -37,10 +37,16 @@ void name_worker(char* name, const WorkerPool& pool, int id) noexcept {
 
 }  // namespace
 
-WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr)
+WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr, const TaskLimits* l)
     : domain(d), kind(k), cpu(c), nice(n), width(w), bound_to(c), number(nr) {
     wake_below.store(static_cast<int>(w));
-    cpumask = c == kCpuUnbound ? CpuMask::first_n(d.nr_cpus) : CpuMask::of(static_cast<unsigned>(c));
+    if (l != nullptr) {
+        limits = *l;
+    } else {
+        limits.allowed = limits.preferred = CpuMask::of(static_cast<unsigned>(c));
+    }
+    has_pod = !(limits.allowed == limits.preferred);
+    confined = limits.allowed.count() != d.nr_cpus;
     if (k == PoolKind::bound || k == PoolKind::managed) monitor = d.workqueues->monitor();
     cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
     timer_setup(
@@ -89,7 +95,9 @@ bool WorkerPool::kick() noexcept {
     // A worker that is just being created looks for work when it starts.
     if (first == nullptr) return nr_starting != 0;
     wake_below.store(0);
-    domain.substrate->wake(*container_of(first, &Worker::idle_node)->task);
+    Task& task = *container_of(first, &Worker::idle_node)->task;
+    if (has_pod && domain.simulated) count_repatriated(task);
+    domain.substrate->wake(task);
     if (watched) monitor->expect_another();
     return true;
 }
@@ -143,12 +151,18 @@ bool WorkerPool::unwatch() noexcept {
     return false;
 }
 
+void WorkerPool::count_repatriated(Task& task) noexcept {
+    if (!domain.substrate->repatriate(task) || worklist.empty()) return;
+    const Work* first = container_of(worklist.front(), &Work::entry);
+    ++work_data::pwq_of(first->data.load(std::memory_order_relaxed))->repatriated;
+}
+
 std::string WorkerPool::info() const {
     char text[160];
     if (kind == PoolKind::bh)
-        std::snprintf(text, sizeof text, " cpus=%s bh%s", cpumask.to_list().c_str(), nice != 0 ? "-hi" : "");
+        std::snprintf(text, sizeof text, " cpus=%s bh%s", limits.preferred.to_list().c_str(), nice != 0 ? "-hi" : "");
     else
-        std::snprintf(text, sizeof text, " cpus=%s flags=0x%x nice=%d", cpumask.to_list().c_str(),
+        std::snprintf(text, sizeof text, " cpus=%s flags=0x%x nice=%d", limits.preferred.to_list().c_str(),
                       (manager_active ? 2u : 0u) | (bound_to != kCpuUnbound ? 0u : 4u), nice);
     return text;
 }
@@ -176,8 +190,9 @@ bool WorkerPool::create_worker(bool dormant) {
     char name[Task::kNameSize];
     name_worker(name, *this, worker->id);
     try {
-        Task& task = dormant ? domain.spawn_dormant(name, worker_main, worker.get(), home, nice)
-                             : domain.spawn(name, worker_main, worker.get(), home, nice, true);
+        const TaskLimits* where = kind != PoolKind::bound && (has_pod || confined) ? &limits : nullptr;
+        Task& task = dormant ? domain.spawn_dormant(name, worker_main, worker.get(), home, nice, where)
+                             : domain.spawn(name, worker_main, worker.get(), home, nice, true, where);
         Worker& mine = *worker.release();  // owned by the pool from here on
         if (domain.substrate->dormant(task)) mine.begin(task);
         return true;

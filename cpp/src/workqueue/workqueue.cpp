@@ -12,20 +12,25 @@ Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned f
     : domain_(subsystem.domain()), subsystem_(subsystem), name_(std::move(name)), nice_(nice), flags_(flags) {
     max_active_.set(max_active);
     min_active_.set(std::min(max_active, kWqDefaultMinActive));
-    const bool unbound = (flags & (wq_flag::kUnbound | wq_flag::kManaged)) != 0;
     const bool managed = (flags & wq_flag::kManaged) != 0;
-    if (unbound && !managed && (flags & wq_flag::kOrdered) == 0) {
-        node_ = std::make_unique<NodeActive>();
-        node_->max = max_active;
+    if (attributed()) {
+        if (!ordered())
+            for (unsigned node = 0; node <= domain_.topology.nodes(); ++node)
+                nodes_.push_back(std::make_unique<NodeActive>());
+        route_ = std::make_unique<Atomic<PoolWorkqueue*>[]>(domain_.nr_cpus);
+        WorkqueueAttrs attrs;
+        attrs.nice = nice;
+        attrs.cpumask = CpuMask::first_n(domain_.nr_cpus);
+        update_pools(attrs);
+        return;
     }
-    // Ordered and managed workqueues have one queue; the others one for each CPU, unbound ones too.
-    const unsigned n = managed || (flags & wq_flag::kOrdered) != 0 ? 1 : domain_.nr_cpus;
-    for (unsigned cpu = 0; cpu < n; ++cpu) {
-        PoolWorkqueue* pwq = subsystem.new_pwq(subsystem.pool_for(flags, nice, cpu), *this, node_.get());
+    // A managed workqueue has one queue; the others one for each CPU.
+    for (unsigned cpu = 0; cpu < (managed ? 1 : domain_.nr_cpus); ++cpu) {
+        PoolWorkqueue* pwq = subsystem.new_pwq(subsystem.pool_for(flags, nice, cpu), *this, nullptr);
         pwq->max_active = max_active;
         pwqs_.push_back(pwq);
     }
-    fast_ = managed || (flags & (wq_flag::kUnbound | wq_flag::kBh)) == 0;
+    fast_ = managed || (flags & wq_flag::kBh) == 0;
 }
 
 Workqueue::~Workqueue() {
@@ -41,10 +46,7 @@ Workqueue::~Workqueue() {
 // Under lock_: the limits in force reach every pool workqueue, and what they let through starts.
 void Workqueue::adjust_limits() {
     const int limit = frozen_ ? 0 : max_active_.get();
-    if (node_ != nullptr) {
-        RawGuard guard(node_->lock);
-        node_->max = limit;
-    }
+    limit_nodes(limit);
     // Round robin over the pool workqueues until nobody gets a place any more.
     bool progress = true;
     while (progress) {
@@ -108,24 +110,28 @@ bool Workqueue::congested(int cpu) {
     return !pwq.inactive.empty();
 }
 
+void PoolWorkqueue::add_to(WorkqueueStats& s) const noexcept {
+    s.started += started;
+    s.completed += completed;
+    s.cpu_time += cpu_time;
+    s.cpu_intensive += cpu_intensive;
+    s.cm_wakeup += cm_wakeup;
+    s.repatriated += repatriated;
+    s.mayday += mayday;
+    s.rescued += rescued;
+}
+
 WorkqueueStats Workqueue::stats() const noexcept {
-    WorkqueueStats s;
-    for (const PoolWorkqueue* pwq : pwqs_) {
-        s.started += pwq->started;
-        s.completed += pwq->completed;
-        s.cpu_time += pwq->cpu_time;
-        s.cpu_intensive += pwq->cpu_intensive;
-        s.cm_wakeup += pwq->cm_wakeup;
-        s.repatriated += pwq->repatriated;
-        s.mayday += pwq->mayday;
-        s.rescued += pwq->rescued;
-    }
+    RawGuard guard(lock_);
+    WorkqueueStats s = past_;
+    for (const PoolWorkqueue* pwq : pwqs_) pwq->add_to(s);
     s.cpu_time /= static_cast<std::uint64_t>(kMicrosecond);
     return s;
 }
 
 std::size_t Workqueue::in_flight() const {
     std::size_t n = 0;
+    RawGuard wq_guard(lock_);
     for (PoolWorkqueue* pwq : pwqs_) {
         RawGuard guard(pwq->pool->lock);
         pwq->pool->splice_inbox();
@@ -136,6 +142,7 @@ std::size_t Workqueue::in_flight() const {
 
 std::size_t Workqueue::active() const {
     std::size_t n = 0;
+    RawGuard wq_guard(lock_);
     for (PoolWorkqueue* pwq : pwqs_) {
         RawGuard guard(pwq->pool->lock);
         pwq->pool->splice_inbox();

@@ -163,7 +163,7 @@ TEST_P(WorkerPools, HighpriItemsHaveAPoolOfTheirOwn) {
     EXPECT_EQ(name.substr(0, 10), "kworker/1:");
     EXPECT_EQ(name.back(), 'H');
     EXPECT_EQ(nice, -20);
-    EXPECT_EQ(wq->nice(), -20);
+    EXPECT_EQ(wq->attrs().nice, -20);
     held.let_go();
     busy.let_go();
     wq->flush();

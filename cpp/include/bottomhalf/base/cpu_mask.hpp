@@ -52,6 +52,11 @@ public:
         for (std::size_t i = 0; i < words_.size(); ++i) r.words_[i] = words_[i] & o.words_[i];
         return r;
     }
+    CpuMask operator|(const CpuMask& o) const noexcept {
+        CpuMask r;
+        for (std::size_t i = 0; i < words_.size(); ++i) r.words_[i] = words_[i] | o.words_[i];
+        return r;
+    }
     bool operator==(const CpuMask&) const noexcept = default;
     // As Linux prints a CPU list: "0-3,8".
     std::string to_list() const;

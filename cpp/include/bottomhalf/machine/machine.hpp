@@ -29,7 +29,9 @@ struct MachineOptions {
     bool trace = false;
     // How pools notice workers that block unannounced; on a simulated machine nobody does.
     Detection detection = Detection::automatic;
+    bool power_efficient = false;  // POWER_EFFICIENT workqueues are unbound (Linux: workqueue.power_efficient)
     // Simulated only.
+    std::shared_ptr<const Topology> topology;             // as many CPUs as `cpus`; null: one node, one cache
     std::function<std::unique_ptr<Schedule>()> schedule;  // makes it; empty: Fifo
     bool voluntary = false;                               // equal nice levels do not preempt each other at ticks
 };

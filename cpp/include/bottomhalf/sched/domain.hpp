@@ -15,6 +15,7 @@
 #include "bottomhalf/sched/cpu.hpp"
 #include "bottomhalf/sched/lock_graph.hpp"
 #include "bottomhalf/sched/task.hpp"
+#include "bottomhalf/sched/topology.hpp"
 #include "bottomhalf/trace/kernel_log.hpp"
 #include "bottomhalf/trace/sink.hpp"
 
@@ -37,6 +38,7 @@ struct Domain {
     const std::string name;
     const unsigned nr_cpus;
     const unsigned hz;
+    Topology topology;       // I: flat until the machine says otherwise, before anything starts
     bool simulated = false;  // I: by the simulated substrate; spares the host a look at explore_point()
     TraceSink trace;
     KernelLog log;
@@ -101,12 +103,15 @@ struct Domain {
     unsigned online_cpu(unsigned cpu) const noexcept { return online(cpu) ? cpu : 0; }
 
     // Makes and starts a task; join_task waits for its end and frees it. CONTEXT: task, no internal lock held.
-    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false) {
-        return spawn(name, entry, arg, bound_cpu, nice, quiet, &Substrate::start);
+    // limits: of a task that is bound to no CPU; must outlive it.
+    Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet = false,
+                const TaskLimits* limits = nullptr) {
+        return spawn(name, entry, arg, bound_cpu, nice, quiet, limits, &Substrate::start);
     }
     // Likewise, of a task that begins with waiting: see Substrate::start_dormant. It is quiet.
-    Task& spawn_dormant(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice) {
-        return spawn(name, entry, arg, bound_cpu, nice, true, &Substrate::start_dormant);
+    Task& spawn_dormant(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice,
+                        const TaskLimits* limits = nullptr) {
+        return spawn(name, entry, arg, bound_cpu, nice, true, limits, &Substrate::start_dormant);
     }
     void join_task(Task& task);
     // Visits every task under the tasks lock: fn must be short and take no other lock.
@@ -125,7 +130,7 @@ struct Domain {
 private:
     Task& adopt();
     Task& spawn(const char* name, void (*entry)(Task&, void*), void* arg, int bound_cpu, int nice, bool quiet,
-                void (Substrate::*start)(Task&));
+                const TaskLimits* limits, void (Substrate::*start)(Task&));
     [[noreturn]] void refuse() const;
     void add(Task& task);
     void remove(Task& task);

@@ -76,6 +76,9 @@ public:
     virtual bool set_online(unsigned, bool) { return true; }
     // Binds a task to a CPU, or with kCpuUnbound to none. The host: the calling task itself only.
     virtual void rebind(Task& task, int cpu) = 0;
+    // A task that was at home in its preferred CPUs (Task::limits) is elsewhere, and is to come back with its next
+    // wake: true when it was. Simulated: CONTEXT: any, of a task that is blocked. The host: the task itself, awake.
+    virtual bool repatriate(Task& task) = 0;
     // The clock starts (a thread of its own on the host). CONTEXT: task, at boot.
     virtual void start_clock() {}
     // No clock event is delivered any more once it returned. CONTEXT: task.

@@ -27,17 +27,23 @@ struct Worker;  // workqueue
 
 enum class TaskState : std::uint8_t { running, sleeping, idle, dead };
 
+// Where a task that is bound to no CPU may run, and where it is at home as far as there is room.
+struct TaskLimits {
+    CpuMask allowed, preferred;
+};
+
 struct Task : Recycled<Task> {
     static constexpr std::size_t kNameSize = 32;
 
-    Atomic<Domain*> domain{nullptr};  // A: null again when the machine went away under an adopted task
-    Atomic<int> cpu{0};               // A: written by the task; the CPU it runs on, or counts as running on
-    int bound_cpu = kCpuUnbound;      // O: the CPU it may not leave, or kCpuUnbound; changes with its CPU (hotplug)
-    int nice = 0;                     // I
-    Atomic<int> pid{0};               // A: the thread's id on the host, a small number when simulated
-    bool adopted = false;             // I: a foreign thread, or a simulated machine's init
-    bool quiet = false;               // I: sleeps are not load (Linux: TASK_IDLE)
-    char name[kNameSize] = {};        // I: the thread's real name on the host (cut to 15 characters there)
+    Atomic<Domain*> domain{nullptr};     // A: null again when the machine went away under an adopted task
+    Atomic<int> cpu{0};                  // A: written by the task; the CPU it runs on, or counts as running on
+    int bound_cpu = kCpuUnbound;         // O: the CPU it may not leave, or kCpuUnbound; changes with its CPU (hotplug)
+    int nice = 0;                        // I
+    const TaskLimits* limits = nullptr;  // I: null: anywhere
+    Atomic<int> pid{0};                  // A: the thread's id on the host, a small number when simulated
+    bool adopted = false;                // I: a foreign thread, or a simulated machine's init
+    bool quiet = false;                  // I: sleeps are not load (Linux: TASK_IDLE)
+    char name[kNameSize] = {};           // I: the thread's real name on the host (cut to 15 characters there)
 
     std::uint32_t preempt_count = 0;  // O: laid out as in context.hpp
     std::uint32_t irqs_off = 0;       // O: depth of local_irq_save

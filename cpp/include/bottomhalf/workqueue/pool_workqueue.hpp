@@ -22,13 +22,22 @@ struct WorkqueueStats {
                   mayday = 0, rescued = 0;
 };
 
-// One shared count for the pool workqueues of an unbound workqueue (Linux: struct wq_node_nr_active): its limit is for
-// the workqueue as a whole. Those that wait for a place are served in turn, one item each.
+// One shared count for the pool workqueues of an unbound workqueue whose pools lie in one NUMA node, and one more for
+// those that lie in several (Linux: struct wq_node_nr_active). Those that wait for a place are served in turn, one item
+// each.
 struct NodeActive {
     RawLock lock;       // taken inside a pool's lock
     int nr = 0;         // N
     int max = 0;        // N
     List pending_pwqs;  // N
+};
+
+// What is to be done for a workqueue once the lock of a pool that an item left is dropped.
+struct Aftermath {
+    Workqueue* flushed = nullptr;    // the item was the last of a flush
+    Workqueue* held_back = nullptr;  // items of another pool may start
+    bool any() const noexcept { return flushed != nullptr || held_back != nullptr; }
+    void run();
 };
 
 struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
@@ -41,24 +50,30 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     std::array<std::uint32_t, work_data::kColors> nr_in_flight{};  // L
     int nr_active = 0;                                             // L
     int max_active = 0;                                            // L: of a pwq without node
-    List inactive;                                                 // L
-    ListNode pending_node;                                         // N
+    bool plugged = false;     // L: of an ordered workqueue: older ones still have items, and nothing starts here
+    bool superseded = false;  // L: the attributes changed: no new items, but those that follow themselves
+    List inactive;            // L
+    ListNode pending_node;    // N
     // L to write, read by anybody. cpu_time: nanoseconds.
     Counter<std::uint64_t> started, completed, cpu_time, cpu_intensive, cm_wakeup, repatriated, mayday, rescued;
 
     // A new item enters under the pool's lock: gets its colour, becomes active or is held back.
     void enqueue(Work& work, std::uint64_t extra_bits = 0) noexcept;
-    // An item left (ran to its end, or was cancelled); word is its data word then. The flush that this completes is
-    // left in `finished`: the caller advances it after dropping the lock.
-    void leave(std::uint64_t word, Workqueue*& finished) noexcept;
+    // An item left (ran to its end, or was cancelled); word is its data word then. What follows from it is left in
+    // `after`, for the caller to run after dropping the lock.
+    void leave(std::uint64_t word, Aftermath& after) noexcept;
     // Starts one held-back item if the limit allows. Under the pool's lock.
     bool activate_one() noexcept;
+    void add_to(WorkqueueStats& stats) const noexcept;
     bool busy() const noexcept { return nr_active != 0 || !const_cast<List&>(inactive).empty(); }
 
 private:
     bool try_take_active(bool fill) noexcept;
     void activate_first() noexcept;
-    void drop_active() noexcept;
+    void drop_active(Aftermath& after) noexcept;
+    bool take_turn() noexcept;
+    void tell_held_back(Aftermath& after) noexcept;
+    friend class Workqueue;
 };
 
 // Moves the item and the barriers linked to it to the tail of a list.

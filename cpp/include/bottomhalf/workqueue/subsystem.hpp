@@ -33,7 +33,7 @@ class Monitor;
 class WorkqueueSubsystem {
 public:
     // detection: how pools notice workers that block unannounced. Throws Unsupported when the system forbids it.
-    explicit WorkqueueSubsystem(Domain& domain, Detection detection = Detection::hooks);
+    explicit WorkqueueSubsystem(Domain& domain, Detection detection = Detection::hooks, bool power_efficient = false);
     ~WorkqueueSubsystem();
     Domain& domain() const noexcept { return domain_; }
     void start();  // pools, their first workers, the system workqueues. CONTEXT: task
@@ -104,17 +104,23 @@ public:
     // the pool's lock.
     Gate* gate_of_running();
     std::string running_name(const Worker& worker, Gate* held);
-    std::vector<PoolWorkqueue*> pwqs_of(const Workqueue& wq) const { return wq.pwqs_; }
+    std::vector<PoolWorkqueue*> pwqs_of(const Workqueue& wq) const { return wq.pool_workqueues(); }
+    // The pool for these CPUs and attributes; shared by all workqueues that have the same.
+    WorkerPool& unbound_pool(const WorkqueueAttrs& attrs, const CpuMask& pod);
     void run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass);
 
 private:
+    void update_unbound();
+    WorkerPool& shared_pool(const std::string& key, PoolKind kind, int nice, unsigned width, const TaskLimits& limits);
+
     Domain& domain_;
     std::unique_ptr<Monitor> monitor_;  // I
+    const bool power_efficient_;
     mutable RawLock lock_;
-    std::vector<std::unique_ptr<WorkerPool>> pools_;           // L: lock_; 4 a CPU as Linux numbers them, then unbound
-    std::map<std::pair<int, int>, WorkerPool*> shared_pools_;  // L: lock_; (kind, nice)
-    std::vector<std::shared_ptr<Workqueue>> workqueues_;       // L: lock_
-    std::vector<std::shared_ptr<Workqueue>> retired_;          // L: lock_; destroyed, but a timer still names them
+    std::vector<std::unique_ptr<WorkerPool>> pools_;      // L: lock_; 4 a CPU as Linux numbers them, then unbound
+    std::map<std::string, WorkerPool*> shared_pools_;     // L: lock_; kept until the machine ends
+    std::vector<std::shared_ptr<Workqueue>> workqueues_;  // L: lock_
+    std::vector<std::shared_ptr<Workqueue>> retired_;     // L: lock_; destroyed, but a timer still names them
     // Pool workqueues are never given back to the heap before the machine ends: a canceller may hold a stale pointer
     // and must find a valid pool behind it.
     std::vector<std::unique_ptr<PoolWorkqueue>> pwq_storage_;  // L: lock_

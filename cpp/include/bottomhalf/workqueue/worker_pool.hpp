@@ -78,7 +78,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     static constexpr unsigned kBuckets = 64;
     static constexpr unsigned kNoLimit = ~0u >> 1;  // of width
 
-    WorkerPool(Domain& domain, PoolKind kind, int cpu, int nice, unsigned width, int number);
+    WorkerPool(Domain& domain, PoolKind kind, int cpu, int nice, unsigned width, int number,
+               const TaskLimits* limits = nullptr);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
@@ -91,7 +92,10 @@ struct WorkerPool : Recycled<WorkerPool> {
     int bound_to;          // L: the CPU its workers are bound to: its own, or while that is offline none
     const int number;      // I: as Linux numbers pools, in names and dumps
     std::uint32_t id = 0;  // I: slot and generation in the table of pools
-    CpuMask cpumask;       // I: where its workers may run
+    // I: where its workers may run, and its pod: where they are at home (elsewhere as far as there is no room there).
+    TaskLimits limits;
+    bool has_pod = false;   // I: these differ
+    bool confined = false;  // I: not all CPUs are allowed
 
     alignas(64) Atomic<ListNode*> inbox{nullptr};  // A: claimed items, newest first, linked by next
     alignas(64) Atomic<int> nr_running{0};         // A: workers that count as running
@@ -128,6 +132,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     }
     bool need_more_worker() noexcept { return !worklist.empty() && nr_running.load() < static_cast<int>(width); }
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
+    // Brings a worker that is to go on back into its pod, if it is elsewhere, and counts that.
+    void count_repatriated(Task& task) noexcept;
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
     // Each worker that counts as running is inside an item, none between two.

@@ -11,6 +11,7 @@
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/base/recycled.hpp"
 #include "bottomhalf/sync/completion.hpp"
+#include "bottomhalf/workqueue/attrs.hpp"
 #include "bottomhalf/workqueue/backlog.hpp"
 #include "bottomhalf/workqueue/pool_workqueue.hpp"
 #include "bottomhalf/workqueue/worker_pool.hpp"
@@ -46,7 +47,17 @@ public:
     bool ordered() const noexcept { return (flags() & wq_flag::kOrdered) != 0; }
     int max_active() const noexcept { return max_active_.get(); }
     int min_active() const noexcept { return min_active_.get(); }
-    int nice() const noexcept { return nice_; }
+    // Those of its pools; of one that is not unbound: what they come to.
+    WorkqueueAttrs attrs() const;
+    // Linux: apply_workqueue_attrs. New items go to pools of these attributes, what is queued stays where it is, and so
+    // does an item that keeps requeueing itself. An ordered workqueue stays ordered: items of the new pool wait for
+    // those of the old one. CONTEXT: task that may sleep. Throws InvalidArgument, MisuseError when it is not unbound.
+    void set_attrs(const WorkqueueAttrs& attrs);
+    // Linux: queue_work_node: on the caller's CPU if it is of that node, else on the node's first that is online.
+    // Throws MisuseError when the workqueue is not unbound. CONTEXT: any.
+    bool queue_node(Work& work, int node);
+    // The pool that an item queued on this CPU goes to.
+    WorkerPool& pool_of(unsigned cpu) const;
 
     // Linux: queue_work_on / queue_work (cpu = kCpuUnbound: the caller's). False when the item was pending or disabled.
     // Every store before a call that returned true is visible to the handler. CONTEXT: any; never sleeps.
@@ -107,6 +118,7 @@ private:
     friend struct PoolWorkqueue;
     friend struct WorkerPool;
     friend class FlushWait;
+    friend struct Aftermath;
     friend bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
     friend bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer);
     friend void process_one_work(Worker& worker, Work& work, GatePass& pass);
@@ -119,6 +131,9 @@ private:
     };
 
     Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned flags, int max_active, int nice);
+    bool attributed() const noexcept {  // its pools follow from attributes
+        return (flags() & (wq_flag::kUnbound | wq_flag::kManaged)) == wq_flag::kUnbound;
+    }
 
     Fast try_fast(PoolWorkqueue& pwq, Work& work);
     Fast pushed_while_closing(Work& work);
@@ -143,23 +158,35 @@ private:
     bool drained();
     void adjust_limits();
     int change_max_active(int max_active);
+    void limit_nodes(int limit);
+    void update_pools(const WorkqueueAttrs& attrs);  // also when CPUs came or went
+    void install(unsigned cpu, PoolWorkqueue& fresh);
+    void unplug_oldest();
+    void prune();
+    void start_held_back();  // for Aftermath
+    std::vector<PoolWorkqueue*> pool_workqueues() const;
+    NodeActive* node_for(const WorkerPool& pool) noexcept;
     void set_refusing();
     std::string busy_report();
 
     Domain& domain_;
     WorkqueueSubsystem& subsystem_;
     const std::string name_;
-    const int nice_;
+    const int nice_;  // of a workqueue without attributes
     Atomic<unsigned> flags_;
     Counter<int> max_active_, min_active_;  // W to write
     bool fast_ = false;                     // I: producers may bypass the pool's lock
     Atomic<bool> refusing_{false};          // A: draining, destroying or halting: producers take the slow path
-    std::vector<PoolWorkqueue*> pwqs_;      // I: one per CPU, or a single one
-    std::unique_ptr<NodeActive> node_;      // I: unbound
-    Atomic<unsigned> round_robin_{0};
-    Backlog* backlog_ = nullptr;  // I: null: no bound
+    // I: one per CPU, or a single one. W of an unbound one, whose older ones come first; route_ is what is in use.
+    std::vector<PoolWorkqueue*> pwqs_;
+    // Unbound: where items of each CPU go. Changes under the lock of the pool that they went to before.
+    std::unique_ptr<Atomic<PoolWorkqueue*>[]> route_;
+    WorkqueueAttrs attrs_;                            // W
+    WorkqueueStats past_;                             // W: of pool workqueues that are no more
+    std::vector<std::unique_ptr<NodeActive>> nodes_;  // I: unbound, not ordered: a node each, and one for no node
+    Backlog* backlog_ = nullptr;                      // I: null: no bound
 
-    RawLock lock_;
+    mutable RawLock lock_;
     unsigned work_color_ = 0;       // W: what new items get
     unsigned flush_color_ = 0;      // W: the oldest colour that somebody waits for
     List flushers_;                 // W: in the order of their colours
@@ -208,7 +235,7 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
 
 // Owns PENDING afterwards. 1: it was pending and was taken out; 0: it was idle; -1: in transit, try again.
 // `timer_delete` is asked first when not null (a delayed work's timer).
-int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Workqueue*& finished);
+int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Aftermath& after);
 int grab_pending(Work& work, bool (*take_timer)(Work&));
 bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable);
 bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* was_pending);

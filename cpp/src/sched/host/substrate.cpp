@@ -143,6 +143,14 @@ public:
     }
 
     std::unique_ptr<Watcher> make_watcher(Detection wanted) override { return make_host_watcher(wanted); }
+    bool repatriate(Task& self) override {
+        const int here = sched_getcpu();
+        if (here < 0 || self.limits->preferred.test(static_cast<unsigned>(here))) return false;
+        // There and then free again: where it stays is the system's business.
+        if (!confine(self.limits->preferred)) return false;
+        confine(self.limits->allowed);
+        return true;
+    }
 
     void start_clock() override {
         clock_ = &domain_.spawn("bh-clock", &HostSubstrate::clock_main, this, kCpuUnbound, 0, true);
@@ -168,6 +176,8 @@ private:
         std::snprintf(short_name, sizeof short_name, "%s", task.name);
         pthread_setname_np(pthread_self(), short_name);
         if (task.bound_cpu != kCpuUnbound) pin(static_cast<unsigned>(task.bound_cpu));
+        if (task.limits != nullptr && task.bound_cpu == kCpuUnbound)
+            static_cast<HostSubstrate&>(*task.domain.load()->substrate).confine(task.limits->allowed);
         // Needs a privilege when negative; without it the level is a wish.
         if (task.nice != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(task.pid.load()), task.nice);
         try {
@@ -178,6 +188,15 @@ private:
         task.state.store(TaskState::dead);
         set_current_task(nullptr);
         return nullptr;
+    }
+
+    // The calling thread runs on these CPUs, as far as this process may use them.
+    bool confine(const CpuMask& cpus) const noexcept {
+        cpu_set_t mine;
+        CPU_ZERO(&mine);
+        for (unsigned cpu = cpus.first(); cpu < CPU_SETSIZE; cpu = cpus.next(cpu + 1))
+            if (CPU_ISSET(cpu, &allowed_)) CPU_SET(cpu, &mine);
+        return CPU_COUNT(&mine) != 0 && sched_setaffinity(0, sizeof mine, &mine) == 0;
     }
 
     static void pin(unsigned cpu) noexcept {

@@ -201,14 +201,29 @@ unsigned SimulatedSubstrate::idle_cpu(unsigned wanted) const noexcept {
     return cpu;
 }
 
+unsigned SimulatedSubstrate::idle_cpu(const Strand& strand) const noexcept {
+    const TaskLimits* limits = strand.task->limits;
+    if (limits == nullptr || strand.adrift) return idle_cpu(strand.cpu);
+    if (idle(strand.cpu) && limits->allowed.test(strand.cpu)) return strand.cpu;
+    for (const CpuMask* mask : {&limits->preferred, &limits->allowed})
+        for (unsigned cpu = mask->first(); cpu < cpus_.size(); cpu = mask->next(cpu + 1))
+            if (idle(cpu) && limits->allowed.test(cpu)) return cpu;
+    return static_cast<unsigned>(cpus_.size());
+}
+
 // Takes the strand that the schedule wants out of its queue.
 Strand& SimulatedSubstrate::pick_waiting(unsigned cpu, bool bound, bool unbound) {
-    Strand* chosen = !bound ? unbound_.front() : !unbound ? cpus_[cpu].queue.front() : best_waiting(cpu);
+    Strand* chosen = !bound ? unbound_for(cpu) : !unbound ? cpus_[cpu].queue.front() : best_waiting(cpu);
     if (asks_) {
         candidates_.clear();
         for (RunQueue* queue : {bound ? &cpus_[cpu].queue : nullptr, unbound ? &unbound_ : nullptr})
-            if (queue != nullptr && !queue->empty() && queue->front()->task->nice == chosen->task->nice)
+            if (queue != nullptr && limited_ != 0) {
+                for (Strand* strand : queue->all())
+                    if (strand->task->nice == chosen->task->nice && RunQueue::may_have(*strand, cpu))
+                        candidates_.push_back(strand);
+            } else if (queue != nullptr && !queue->empty() && queue->front()->task->nice == chosen->task->nice) {
                 for (Strand* strand : queue->best_level()) candidates_.push_back(strand);
+            }
         chosen = &ask(Schedule::Choice::next_task, cpu);
     }
     queue_of(*chosen).remove(*chosen);
@@ -217,9 +232,14 @@ Strand& SimulatedSubstrate::pick_waiting(unsigned cpu, bool bound, bool unbound)
 }
 
 void SimulatedSubstrate::place_unbound() {
-    while (!unbound_.empty() && idle_cpu(unbound_.front()->cpu) < cpus_.size()) {
-        Strand& strand = pick_waiting(unbound_.front()->cpu, false, true);
-        give_cpu(strand, idle_cpu(strand.cpu));
+    for (;;) {
+        auto cpu = static_cast<unsigned>(cpus_.size());
+        // Without limits who comes first has a CPU, or nobody has.
+        for (Strand* strand : unbound_.all())
+            if ((cpu = idle_cpu(*strand)) < cpus_.size() || limited_ == 0) break;
+        if (cpu >= cpus_.size()) return;
+        Strand& strand = pick_waiting(cpu, false, true);
+        give_cpu(strand, idle_cpu(strand));
     }
 }
 
@@ -231,7 +251,7 @@ void SimulatedSubstrate::place() {
         if (!cpu.online) continue;
         // An unbound task makes room for a bound one, if there is room elsewhere.
         if (cpu.holder != nullptr && !cpu.queue.empty() && cpu.holder->home == kCpuUnbound && is_holding(*cpu.holder) &&
-            preemptible(*cpu.holder) && idle_cpu(c) < cpus_.size()) {
+            preemptible(*cpu.holder) && idle_cpu(*cpu.holder) < cpus_.size()) {
             displace(*cpu.holder, false, Left::wakeup);
             place_unbound();
         }

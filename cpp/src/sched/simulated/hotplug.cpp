@@ -23,11 +23,30 @@ void SimulatedSubstrate::rebind(Task& task, int cpu) {
         displace(*strand, false, Left::wakeup);
 }
 
+void SimulatedSubstrate::look_adrift(Strand& strand) const noexcept {
+    if (strand.task->limits == nullptr) return;
+    const CpuMask& allowed = strand.task->limits->allowed;
+    strand.adrift = true;
+    for (unsigned cpu = allowed.first(); cpu < cpus_.size(); cpu = allowed.next(cpu + 1))
+        if (cpus_[cpu].online) strand.adrift = false;
+}
+
+bool SimulatedSubstrate::repatriate(Task& task) {
+    InSimulator inside;
+    auto* strand = static_cast<Strand*>(task.substrate_data);
+    const CpuMask& home = task.limits->preferred;
+    if (strand == nullptr || strand->state != Strand::State::blocked || strand->adrift || home.test(strand->cpu))
+        return false;
+    strand->cpu = home.first();
+    return true;
+}
+
 bool SimulatedSubstrate::set_online(unsigned cpu, bool online) {
     InSimulator inside;
     check_thread("set_online");
     VirtualCpu& mine = cpus_[cpu];
     mine.online = online;
+    for (auto& [id, strand] : strands_) look_adrift(*strand);
     if (online) return true;
     for (auto& [id, strand] : strands_)
         if (strand->home == static_cast<int>(cpu) && !strand->swapper && strand.get() != init_)

@@ -99,6 +99,11 @@ Strand& SimulatedSubstrate::new_strand(Task& task) {
     s.current = &task;
     s.home = task.bound_cpu;
     s.cpu = task.bound_cpu == kCpuUnbound ? 0 : static_cast<unsigned>(task.bound_cpu);
+    if (task.bound_cpu == kCpuUnbound && task.limits != nullptr) {
+        s.cpu = task.limits->preferred.first();
+        ++limited_;
+        look_adrift(s);
+    }
     strands_.emplace(s.id, std::move(strand));
     task.substrate_data = &s;
     return s;

@@ -27,6 +27,12 @@ void RunQueue::remove(Strand& strand) noexcept {
     if (at != strands_.end()) strands_.erase(at);
 }
 
+Strand* RunQueue::first_for(unsigned cpu) const noexcept {
+    for (Strand* strand : all())
+        if (may_have(*strand, cpu)) return strand;
+    return nullptr;
+}
+
 std::span<Strand* const> RunQueue::best_level() const noexcept {
     std::size_t end = first_;
     while (end < strands_.size() && strands_[end]->task->nice == strands_[first_]->task->nice) ++end;

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "bottomhalf/sched/topology.hpp"
+
 #include "bottomhalf/sched/domain.hpp"
 
 namespace bottomhalf {
@@ -13,5 +15,8 @@ std::unique_ptr<Watcher> make_host_watcher(Detection wanted);
 std::uintptr_t futex_waited_for(int tid) noexcept;
 // The CPUs this process may use.
 unsigned host_cpus() noexcept;
+
+// As the system tells it.
+Topology host_topology(unsigned cpus);
 
 }  // namespace bottomhalf

@@ -16,6 +16,12 @@ public:
     bool empty() const noexcept { return first_ == strands_.size(); }
     std::size_t size() const noexcept { return strands_.size() - first_; }
     Strand* front() const noexcept { return empty() ? nullptr : strands_[first_]; }
+    // The first that may have this CPU.
+    Strand* first_for(unsigned cpu) const noexcept;
+    std::span<Strand* const> all() const noexcept { return {strands_.data() + first_, size()}; }
+    static bool may_have(const Strand& strand, unsigned cpu) noexcept {
+        return strand.task->limits == nullptr || strand.adrift || strand.task->limits->allowed.test(cpu);
+    }
     // Nearly always at the end of its level: cheap.
     void insert(Strand& strand);
     void remove(Strand& strand) noexcept;

@@ -61,6 +61,7 @@ struct Strand : Recycled<Strand> {
         bool interrupted = false;    // the Interrupter ended it
         bool interruptible = false;  // the Interrupter may be asked
     } wait;
+    bool adrift = false;       // no CPU that it may have is online: it may have any
     bool keeps_slice = false;  // lost its CPU to init for no time at all
     bool irq = false;          // resumed to run its CPU's interrupts, and then to go on as before
     bool poll = false;         // resumed to ask its Interrupter, and then to go on as before

@@ -108,6 +108,7 @@ public:
 #endif
     bool set_online(unsigned cpu, bool online) override;
     void rebind(Task& task, int cpu) override;
+    bool repatriate(Task& task) override;
     // More decisions than this from now on: BudgetExceeded in init, once; then they are not limited any more.
     void set_max_steps(std::uint64_t steps) noexcept {
         max_steps_ = steps < kUnlimited - counters_.steps ? counters_.steps + steps : kUnlimited;
@@ -188,12 +189,17 @@ private:
     void place_unbound();
     bool idle(unsigned cpu) const noexcept;
     unsigned idle_cpu(unsigned wanted) const noexcept;
+    unsigned idle_cpu(const Strand& strand) const noexcept;  // one of those it may have
     Strand& pick_waiting(unsigned cpu, bool bound, bool unbound);
     Strand& ask(Schedule::Choice choice, unsigned cpu);
     Strand* best_waiting(unsigned cpu) const noexcept {
-        Strand *bound = cpus_[cpu].queue.front(), *free = unbound_.front();
+        Strand *bound = cpus_[cpu].queue.front(), *free = unbound_for(cpu);
         if (bound == nullptr || free == nullptr) return bound != nullptr ? bound : free;
         return RunQueue::before(*free, *bound) ? free : bound;
+    }
+    // The first of those bound to no CPU that may have this one.
+    Strand* unbound_for(unsigned cpu) const noexcept {
+        return limited_ == 0 ? unbound_.front() : unbound_.first_for(cpu);
     }
     bool may_preempt(Schedule::Preemption why, Strand& holder, Strand& waiting);
     bool gives_way(Strand& me);
@@ -209,6 +215,7 @@ private:
     void stop_burn(Strand& strand) noexcept;
     void arm_slice(unsigned cpu);
     Strand& swapper(unsigned cpu);
+    void look_adrift(Strand& strand) const noexcept;
 
 #ifdef BH_EXPLORE
     // explore.cpp: points of the engine
@@ -246,6 +253,7 @@ private:
     EventQueue events_;
     std::vector<VirtualCpu> cpus_;
     RunQueue unbound_;
+    std::size_t limited_ = 0;                                   // tasks so far that may have some CPUs only
     std::size_t ready_ = 0;                                     // strands in run queues
     std::size_t interrupts_ = 0;                                // in all CPUs' lists
     std::map<std::uint64_t, std::unique_ptr<Strand>> strands_;  // by id; until they are joined
