@@ -390,6 +390,26 @@ void register_machine(py::module_& m) {
             "Wait until every read-side section that is open now has been left (Linux: synchronize_rcu).\n\n"
             "timeout: seconds, None: for ever. Task context that may sleep. Raises TimeoutError.")
         .def_property(
+            "thread_limit",
+            [](MachineHandle& h) -> std::optional<int> {
+                const int limit = h.machine->workqueues().thread_limit();
+                if (limit == WorkqueueSubsystem::kNoThreadLimit) return std::nullopt;
+                return limit;
+            },
+            [](MachineHandle& h, std::optional<int> limit) {
+                h.domain().require_alive();
+                if (limit.has_value() && *limit < 0)
+                    throw InvalidArgument("thread_limit=" + std::to_string(*limit) +
+                                          " is negative: from 0, or None for no limit");
+                MaybeRelease release;
+                h.machine->workqueues().set_thread_limit(limit.value_or(WorkqueueSubsystem::kNoThreadLimit));
+            },
+            "How many kworkers the machine may have, rescuers not counted; None: as many as the system gives. "
+            "Settable\n"
+            "at any time: what exists stays; 0 lets no further one be created. For trying out what happens when memory "
+            "is\n"
+            "short: then only the rescuers of MEM_RECLAIM workqueues go on. Raises ValueError, MachineHalted.")
+        .def_property(
             "cpu_intensive_thresh",
             [](MachineHandle& h) { return static_cast<double>(h.machine->workqueues().hogs().threshold()) / 1e9; },
             [](MachineHandle& h, py::object seconds) {

@@ -97,7 +97,7 @@ void Workqueue::prune() {
     std::erase_if(pwqs_, [&](PoolWorkqueue* pwq) {
         {
             RawGuard guard(pwq->pool->lock);
-            if (!pwq->superseded || pwq->busy() || pwq->flush_color != -1) return false;
+            if (!pwq->superseded || pwq->busy() || pwq->calls || pwq->flush_color != -1) return false;
             for (auto count : pwq->nr_in_flight)
                 if (count != 0) return false;
             pwq->add_to(past_);

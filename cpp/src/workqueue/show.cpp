@@ -117,8 +117,8 @@ std::vector<std::string> WorkqueueSubsystem::show_all(Task& self) {
                 lines.emplace_back(text);
                 named = true;
             }
-            std::snprintf(text, sizeof text, " active=%d refcnt=%llu", pwq->nr_active,
-                          static_cast<unsigned long long>(in_queue + 1));
+            std::snprintf(text, sizeof text, " active=%d refcnt=%llu%s", pwq->nr_active,
+                          static_cast<unsigned long long>(in_queue + 1), pwq->calls ? " MAYDAY" : "");
             lines.push_back("  pwq " + std::to_string(pool.number) + ":" + pool.info() + text);
             const std::pair<const char*, std::string> parts[] = {
                 {"in-flight", in_flight(*this, pool, *pwq, pass.held())},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bottomhalf/workqueue/monitor.hpp"
+#include "bottomhalf/workqueue/rescuer.hpp"
 
 namespace bottomhalf {
 
@@ -93,6 +94,9 @@ void WorkqueueSubsystem::stop() {
         for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next)
             container_of(n, &Worker::pool_node)->set_die();
     });
+    // No pool calls for help any more.
+    for (auto& wq : workqueues())
+        if (wq->rescuer_ != nullptr) wq->rescuer_->stop();
     for_each_pool([](WorkerPool& pool) {
         if (pool.kind == PoolKind::bh) {
             timer_delete(pool.idle_timer);
@@ -175,6 +179,7 @@ std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned 
     }
     const int nice = (flags & wq_flag::kHighpri) != 0 ? -20 : 0;
     std::shared_ptr<Workqueue> wq(new Workqueue(*this, std::move(name), flags, max_active, nice));
+    if ((flags & wq_flag::kMemReclaim) != 0) wq->rescuer_ = std::make_unique<Rescuer>(*wq);
     RawGuard guard(lock_);
     if (refusing_all_) wq->refusal_.store(Refusal::halted);
     wq->refusing_.store(refusing_all_);
@@ -188,6 +193,23 @@ std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc(std::string name, unsigned 
 
 std::shared_ptr<Workqueue> WorkqueueSubsystem::alloc_ordered(std::string name, unsigned flags) {
     return alloc(std::move(name), flags | wq_flag::kOrdered, 1);
+}
+
+void WorkqueueSubsystem::set_thread_limit(int limit) {
+    thread_limit_.store(limit);
+    for_each_pool([](WorkerPool& pool) { pool.retry_creation(); });
+}
+
+bool WorkqueueSubsystem::take_thread() noexcept {
+    const int before = threads_.fetch_add(1), limit = thread_limit_.load();
+    if (limit == kNoThreadLimit || before < limit) return true;
+    threads_.fetch_sub(1);
+    return false;
+}
+
+bool WorkqueueSubsystem::may_create_worker() const noexcept {
+    const int limit = thread_limit_.load();
+    return limit == kNoThreadLimit || threads_.load() < limit;
 }
 
 std::vector<std::shared_ptr<Workqueue>> WorkqueueSubsystem::workqueues() const {
@@ -226,7 +248,7 @@ PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, Node
     pwq->flush_color = -1;
     pwq->nr_in_flight.fill(0);
     pwq->nr_active = 0;
-    pwq->plugged = pwq->superseded = false;
+    pwq->plugged = pwq->superseded = pwq->calls = false;
     for (auto* c : {&pwq->started, &pwq->completed, &pwq->cpu_time, &pwq->cpu_intensive, &pwq->cm_wakeup,
                     &pwq->repatriated, &pwq->mayday, &pwq->rescued})
         c->set(0);

@@ -262,6 +262,7 @@ Work* next_work(Worker& worker, GatePass& pass) {
     for (;;) {
         ListNode* first = worker.scheduled.front();
         if (first == nullptr) {
+            if (worker.has(Worker::kRescuer)) return nullptr;
             if (pool.worklist.empty()) pool.splice_inbox();
             first = pool.worklist.front();
             if (!pool.keep_working()) return nullptr;
@@ -308,15 +309,28 @@ Work* next_work(Worker& worker, GatePass& pass) {
 
 }  // namespace
 
+void process_items(Worker& worker, GatePass& pass) {
+    WorkerPool& pool = *worker.pool;
+    // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the
+    // host the system sees to that.
+    const bool offers_cpu = pool.domain.substrate->simulated();
+    while (Work* work = next_work(worker, pass)) {
+        process_one_work(worker, *work, pass);
+        if (!offers_cpu) [[likely]]
+            continue;
+        worker.cpu_used = worker.cpu_charged = 0;
+        pool.lock.unlock();
+        pool.domain.substrate->yield(*worker.task);
+        pool.lock.lock();
+    }
+}
+
 void worker_main(Task& self, void* arg) {
     Worker& worker = *static_cast<Worker*>(arg);
     WorkerPool& pool = *worker.pool;
     if (self.worker == nullptr) worker.begin(self);
     self.observer = &worker;
     GatePass pass(self);
-    // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the
-    // host the system sees to that.
-    const bool offers_cpu = pool.domain.substrate->simulated();
     pool.lock.lock();
     for (;;) {
         // Idle. First the word to the producers, then the look: they push first and look at it then.
@@ -349,19 +363,11 @@ void worker_main(Task& self, void* arg) {
             pool.lock.lock();
             pool.manager_active = false;
             pool.splice_inbox();
-            if (!created) break;
+            if (!created && !pool.wait_for_spare(worker)) break;
         }
         if (pool.need_more_worker() && !worker.has(Worker::kDie)) {
             worker.clear_flags(Worker::kPrep | Worker::kRebound);
-            while (Work* work = next_work(worker, pass)) {
-                process_one_work(worker, *work, pass);
-                if (!offers_cpu) [[likely]]
-                    continue;
-                worker.cpu_used = worker.cpu_charged = 0;
-                pool.lock.unlock();
-                pool.domain.substrate->yield(self);
-                pool.lock.lock();
-            }
+            process_items(worker, pass);
             worker.set_flags(Worker::kPrep);
         }
         pool.enter_idle(worker);

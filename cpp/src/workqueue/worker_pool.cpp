@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/pool_table.hpp"
@@ -56,6 +57,8 @@ WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr, 
             pool->domain.workqueues->system(SystemWq::unbound)->queue(pool->cull_work);
         },
         kTimerDeferrable);
+    timer_setup(mayday_timer, [](Timer* timer) { container_of(timer, &WorkerPool::mayday_timer)->mayday(); });
+    create_work.func = [](Work* work) { container_of(work, &WorkerPool::create_work)->create_again(); };
     pool_table_add(*this);
 }
 
@@ -93,7 +96,10 @@ bool WorkerPool::kick() noexcept {
     }
     ListNode* first = idle.front();
     // A worker that is just being created looks for work when it starts.
-    if (first == nullptr) return nr_starting != 0;
+    if (first == nullptr) {
+        if (short_of_workers && nr_starting == 0) call_for_help();
+        return nr_starting != 0;
+    }
     wake_below.store(0);
     Task& task = *container_of(first, &Worker::idle_node)->task;
     if (has_pod && domain.simulated) count_repatriated(task);
@@ -168,14 +174,24 @@ std::string WorkerPool::info() const {
 }
 
 bool WorkerPool::create_worker(bool dormant) {
-    reap();
+    if (!domain.workqueues->take_thread()) {
+        RawGuard guard(lock);
+        if (!std::exchange(short_of_workers, true))
+            domain.log.write(
+                domain.now(), LogLevel::err,
+                "workqueue: Failed to create a worker thread: the machine has as many as its thread_limit");
+        return false;
+    }
     auto worker = std::make_unique<Worker>();
     worker->pool = this;
     if (kind == PoolKind::unbound) worker->flags.set(Worker::kPrep | Worker::kUnbound);
     int home;
     {
         RawGuard guard(lock);
-        if (stopping || domain.now() < create_again_at) return false;
+        if (stopping || domain.now() < create_again_at) {
+            domain.workqueues->give_thread_back();
+            return false;
+        }
         home = bound_to;
         // The lowest free number of the pool, as Linux names workers.
         for (bool taken = true; taken; worker->id += taken ? 1 : 0) {
@@ -195,12 +211,16 @@ bool WorkerPool::create_worker(bool dormant) {
                              : domain.spawn(name, worker_main, worker.get(), home, nice, true, where);
         Worker& mine = *worker.release();  // owned by the pool from here on
         if (domain.substrate->dormant(task)) mine.begin(task);
+        RawGuard guard(lock);
+        short_of_workers = false;
         return true;
     } catch (const Error& error) {
         RawGuard guard(lock);
         worker->pool_node.unlink();
         --nr_workers;
         --nr_starting;
+        domain.workqueues->give_thread_back();
+        short_of_workers = true;
         create_again_at = domain.now() + kCreateCooldown;
         domain.log.write(domain.now(), LogLevel::err,
                          std::string("workqueue: Failed to create a worker thread: ") + error.what());
@@ -211,6 +231,7 @@ bool WorkerPool::create_worker(bool dormant) {
 void WorkerPool::enter_idle(Worker& worker) noexcept {
     worker.flags.set(worker.flags | Worker::kIdle);
     ++nr_idle;
+    distressed = false;
     idle.push_front(worker.idle_node);
     worker.last_active = domain.now();
     if (too_many_idle() && !timer_pending(idle_timer) && !stopping)
@@ -249,6 +270,7 @@ void WorkerPool::cull_idle() {
         std::unique_ptr<Worker> worker(container_of(node, &Worker::pool_node));
         domain.substrate->wake(*worker->task);
         domain.join_task(*worker->task);
+        domain.workqueues->give_thread_back();
     }
 }
 
@@ -273,21 +295,9 @@ void WorkerPool::rebind() {
         if (Task* task = container_of(n, &Worker::pool_node)->task) domain.substrate->rebind(*task, cpu);
 }
 
-void WorkerPool::reap() {
-    for (;;) {
-        std::unique_ptr<Worker> worker;
-        {
-            RawGuard guard(lock);
-            ListNode* node = dead.pop_front();
-            if (node == nullptr) return;
-            worker.reset(container_of(node, &Worker::pool_node));
-        }
-        domain.join_task(*worker->task);
-    }
-}
-
 void WorkerPool::stop() {
     timer_delete(idle_timer);
+    timer_delete(mayday_timer);
     List all;
     {
         RawGuard guard(lock);
@@ -312,7 +322,6 @@ void WorkerPool::stop() {
         RawGuard guard(lock);
         leave_idle(*worker);
     }
-    reap();
 }
 
 std::string lock_name(Domain& domain, const Work& work) {

@@ -2,6 +2,7 @@
 #include "bottomhalf/workqueue/workqueue.hpp"
 
 #include "bottomhalf/workqueue/deadlock.hpp"
+#include "bottomhalf/workqueue/rescuer.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
 
 namespace bottomhalf {
@@ -187,7 +188,9 @@ void Workqueue::destroy(Nanoseconds deadline) {
     }
     // A worker may still be on its way out of the last flush.
     while (advancing_.load() != 0) domain_.substrate->relax(self);
-    if (!released_.exchange(true)) subsystem_.remove(*this);
+    if (released_.exchange(true)) return;
+    if (rescuer_ != nullptr) rescuer_->stop();
+    subsystem_.remove(*this);
 }
 
 }  // namespace bottomhalf

@@ -54,6 +54,8 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     bool superseded = false;  // L: the attributes changed: no new items, but those that follow themselves
     List inactive;            // L
     ListNode pending_node;    // N
+    bool calls = false;       // L: its rescuer has been called
+    ListNode mayday_node;     // under the rescuer's lock
     // L to write, read by anybody. cpu_time: nanoseconds.
     Counter<std::uint64_t> started, completed, cpu_time, cpu_intensive, cm_wakeup, repatriated, mayday, rescued;
 

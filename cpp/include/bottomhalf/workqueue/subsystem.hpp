@@ -54,6 +54,16 @@ public:
     Nanoseconds idle_timeout() const noexcept { return idle_timeout_.load(std::memory_order_relaxed); }
     void set_idle_timeout(Nanoseconds t) noexcept { idle_timeout_.store(t, std::memory_order_relaxed); }
 
+    // Not more worker threads than that; rescuers do not count. kNoThreadLimit: as many as the system gives. CONTEXT:
+    // task.
+    static constexpr int kNoThreadLimit = -1;
+    int thread_limit() const noexcept { return thread_limit_.load(); }
+    void set_thread_limit(int limit);
+    // A place for another worker thread; whoever gets one gives it back when that ends. CONTEXT: any.
+    bool take_thread() noexcept;
+    void give_thread_back() noexcept { threads_.fetch_sub(1); }
+    bool may_create_worker() const noexcept;
+
     Hogs& hogs() noexcept { return hogs_; }
     Watchdog& watchdog() noexcept { return watchdog_; }
 
@@ -128,6 +138,7 @@ private:
     std::array<std::shared_ptr<Workqueue>, static_cast<unsigned>(SystemWq::count)> system_;
     std::vector<std::unique_ptr<Worker>> bh_workers_;
     Atomic<Nanoseconds> idle_timeout_{300 * kSecond};
+    Atomic<int> threads_{0}, thread_limit_{kNoThreadLimit};
     Hogs hogs_;
     Watchdog watchdog_{*this};
     bool refusing_all_ = false;  // L: lock_

@@ -115,22 +115,34 @@ struct WorkerPool : Recycled<WorkerPool> {
     int nr_workers = 0, nr_idle = 0;       // L
     int nr_starting = 0;                   // L: created, not idle for the first time yet
     bool manager_active = false;           // L
+    Task* manager = nullptr;               // L: waits to create a spare worker
+    bool short_of_workers = false;         // L: the last one that it asked for was refused
+    bool distressed = false;               // L: called for help, and has had no idle worker since
     Atomic<bool> bh_pending{false};        // A: a BH pool has something to run
     bool stopping = false;                 // L
     Nanoseconds create_again_at = 0;       // L: after a failed creation
     Counter<std::uint64_t> completed;      // L to write
-    List dead;                             // L: workers that ended and wait to be joined (pool_node)
     Monitor* monitor = nullptr;            // I: of bound and managed pools when the machine has one
     bool watched = false;                  // L: the monitor looks at it every now and then
     ListNode watch_node;                   // under the monitor's lock: on its way to it
     Timer idle_timer;                      // armed while too many are idle
     Work cull_work;                        // queued by idle_timer
+    Timer mayday_timer;                    // armed while items wait for a worker that cannot be created
+    Work create_work;                      // queued by mayday_timer
 
     // --- under the lock ---
     void splice_inbox() noexcept {
         if (inbox.load(std::memory_order_relaxed) != nullptr) splice_inbox_slow();
     }
     bool need_more_worker() noexcept { return !worklist.empty() && nr_running.load() < static_cast<int>(width); }
+    // Items wait that nobody will start.
+    bool stuck() noexcept { return need_more_worker() && nr_idle + nr_starting == 0; }
+    // No worker can be created: unless that changes soon, rescuers are called.
+    void call_for_help() noexcept;
+    // The worker, the last free one, could not create a spare. It waits for one rather than start what may keep it,
+    // until that is worth another try (Linux: maybe_create_worker). False: it is to go on without. X of the worker;
+    // lets the lock go meanwhile.
+    bool wait_for_spare(Worker& worker);
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Brings a worker that is to go on back into its pod, if it is elsewhere, and counts that.
     void count_repatriated(Task& task) noexcept;
@@ -182,7 +194,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     // surplus of them ends when it looks for one. CONTEXT: task.
     void unbind();
     void rebind();
-    void reap();  // joins workers that ended
+    // Creating workers may succeed from now on.
+    void retry_creation();
     // Ends workers that have been idle for too long while there are too many (Linux: idle_cull_fn). CONTEXT: task.
     void cull_idle();
 
@@ -207,6 +220,8 @@ struct WorkerPool : Recycled<WorkerPool> {
 private:
     void splice_inbox_slow() noexcept;
     void watch_behind_slow() noexcept;
+    void mayday() noexcept;  // CONTEXT: softirq
+    void create_again();     // CONTEXT: task
     void arm_idle_timer(Nanoseconds at) noexcept;
 };
 
@@ -252,6 +267,9 @@ std::string lock_name(Domain& domain, const Work& work);
 std::string lock_name(const Workqueue& wq);
 
 void worker_main(Task& self, void* arg);
+// Runs the worker's items, and those of its pool as long as it is needed there; a rescuer only its own. The pool's lock
+// is held at entry and exit.
+void process_items(Worker& worker, GatePass& pass);
 // Runs one item. The pool's lock is held at entry and exit, and let go while the handler runs.
 void process_one_work(Worker& worker, Work& work, GatePass& pass);
 

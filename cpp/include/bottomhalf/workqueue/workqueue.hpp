@@ -29,6 +29,7 @@ inline constexpr unsigned kPublic = 0x11ff;
 inline constexpr int kWqMaxActive = 512, kWqDefaultActive = 256, kWqDefaultMinActive = 8;
 inline constexpr std::size_t kWqNameLength = 32;
 
+class Rescuer;
 class WorkqueueSubsystem;
 struct DelayedWork;
 
@@ -185,6 +186,7 @@ private:
     WorkqueueStats past_;                             // W: of pool workqueues that are no more
     std::vector<std::unique_ptr<NodeActive>> nodes_;  // I: unbound, not ordered: a node each, and one for no node
     Backlog* backlog_ = nullptr;                      // I: null: no bound
+    std::unique_ptr<Rescuer> rescuer_;                // I: of a MEM_RECLAIM one
 
     mutable RawLock lock_;
     unsigned work_color_ = 0;       // W: what new items get

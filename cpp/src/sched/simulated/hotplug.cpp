@@ -21,6 +21,8 @@ void SimulatedSubstrate::rebind(Task& task, int cpu) {
     const bool holds = strand->state == Strand::State::dispatched || strand->state == Strand::State::burning;
     if (holds && cpu != kCpuUnbound && strand->cpu != static_cast<unsigned>(cpu) && preemptible(*strand))
         displace(*strand, false, Left::wakeup);
+    // The caller itself: it goes on where it belongs.
+    if (strand == executing_ && strand->state == Strand::State::ready) reschedule(*strand);
 }
 
 void SimulatedSubstrate::look_adrift(Strand& strand) const noexcept {
