@@ -462,6 +462,8 @@ void register_work(py::module_& m) {
             return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(work_object(work)));
         },
         "The item the calling worker runs, or None (Linux: current_work). Meaningful in task context only.");
+    m.def("current_is_rescuer", &current_is_rescuer,
+          "True in an item that a rescuer runs (Linux: current_is_workqueue_rescuer). Any context.");
 }
 
 }  // namespace bh_python

@@ -85,6 +85,7 @@ __all__ = [
     "delayed_work_pending",
     "work_busy",
     "current_work",
+    "current_is_workqueue_rescuer",
     # workqueue.h: queueing
     "queue_work",
     "queue_work_on",
@@ -551,6 +552,11 @@ def work_busy(work: bh.Work) -> int:
 
 
 current_work = bh.current_work
+
+
+def current_is_workqueue_rescuer() -> bool:
+    """True in an item that the rescuer of its ``WQ_MEM_RECLAIM`` workqueue runs. Any context."""
+    return _core.current_is_rescuer()
 
 
 # --- workqueue.h: queueing -------------------------------------------------------------------------------------------

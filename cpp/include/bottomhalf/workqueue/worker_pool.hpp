@@ -256,6 +256,13 @@ inline Work* current_work() noexcept {
                : nullptr;
 }
 
+// Linux: current_is_workqueue_rescuer: is the caller an item that a rescuer runs? CONTEXT: any.
+inline bool current_is_rescuer() noexcept {
+    Task* task = current_task();
+    return task != nullptr && task->worker != nullptr && preempt::in_task(task->preempt_count) &&
+           task->worker->has(Worker::kRescuer);
+}
+
 // A worker is on its way to this pending item, or to another of its pool: none that would have to end an item first.
 // CONTEXT: any; a hint.
 bool worker_coming(const Work& work);
