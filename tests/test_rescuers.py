@@ -134,7 +134,7 @@ def test_the_last_free_worker_waits_for_a_spare(boot):
     first = Item()
     m.system_wq.queue(first.work)  # makes the spare
     first.wait_started()
-    eventually(lambda: sum(name.startswith("kworker/0:") and name[-1] != "H" for name in task_names(m)) == 2)
+    eventually(lambda: {"kworker/0:0", "kworker/0:1"} <= {task.name for task in m.tasks()})
     reclaim = m.alloc_workqueue("writeback", bh.WQ.MEM_RECLAIM)
     m.thread_limit = 0
     plain, urgent = Item(gated=False), Item(gated=False)
