@@ -225,6 +225,8 @@ void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size
     if (func != nullptr && PyFunction_Check(func)) {
         PyObject* name = reinterpret_cast<PyFunctionObject*>(func)->func_name;
         if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name)) text = static_cast<const char*>(PyUnicode_DATA(name));
+    } else if (func != nullptr && PyCFunction_Check(func)) {
+        text = reinterpret_cast<PyCFunctionObject*>(func)->m_ml->ml_name;
     }
     std::snprintf(buffer, size, "%s", text);
     std::replace(buffer, buffer + std::strlen(buffer), ' ', '_');
