@@ -170,6 +170,8 @@ def test_nothing_pending_nothing_woken(watching):
     for _ in range(200):
         watching.system_wq.queue(item.work)
         item.work.flush(LONG)
+        # Else the next one would be pending behind a worker that is just leaving this one.
+        eventually(lambda: all(t.state == "idle" for t in watching.tasks() if t.name.startswith("kworker/")))
     blocker = Blocker("lock")
     watching.system_wq.queue(bh.Work(blocker))
     blocker.started.wait(LONG)

@@ -33,6 +33,7 @@ public:
     void burn(Task&, Nanoseconds duration) override { now_ += duration; }
     void preemption_point(Task&) override {}
     void rebind(Task&, int) override {}
+    bool repatriate(Task&) override { return false; }
     void set_clock_event(unsigned cpu, Nanoseconds when) noexcept override {
         events_[cpu] = when;
         ++programmed;

@@ -91,7 +91,7 @@ TEST_P(MonitorTest, TheNextItemStartsAndTheCountIsKept) {
 
 TEST_P(MonitorTest, PollingIsNotBlocking) {
     if (GetParam() == Detection::budget) GTEST_SKIP() << "goes by CPU time, and who polls uses little";
-    machine->workqueues().hogs().set_threshold(0);  // what the hog rule finds lets the next one start, and looks end
+    machine->workqueues().hogs().set_threshold(0);  // a hog would end the looks
     // It pauses in relax(), as any loop that polls does after a while.
     Atomic<bool> go{false}, started{false};
     Item polls([&] {
@@ -114,6 +114,8 @@ TEST_P(MonitorTest, SleepsWhileNothingIsPendingBehindAWorker) {
     for (int i = 0; i < 100; ++i) {
         wq->queue(one.work);
         flush_work(one.work);
+        // Else the next one would be pending behind a worker that is just leaving this one.
+        EXPECT_TRUE(eventually(*machine, [&] { return wq->pool_of(0).nr_running.load() == 0; }));
     }
     wq->queue(blocked.work);
     blocked.started.wait(self());

@@ -103,6 +103,7 @@ TEST_P(WorkerPools, ACpuIntensiveStartIsRegulated) {
     EXPECT_EQ(item.runs.load(), 0);
     busy.let_go();
     intensive->flush();
+    normal->flush();
 }
 
 TEST_P(WorkerPools, UnboundItemsAllStart) {
