@@ -28,7 +28,7 @@ class Meter:
             self.now[lane] -= 1
 
 
-def test_items_that_keep_the_cpu_run_one_by_one(m):
+def test_12_14_items_that_keep_the_cpu_run_one_by_one(m):
     """Per-CPU pool: handlers that do not sleep, shorter than the hog threshold, never overlap on their CPU."""
     meter = Meter()
 
@@ -49,7 +49,7 @@ def test_items_that_keep_the_cpu_run_one_by_one(m):
     assert set(meter.most) == {0, 1}
 
 
-def test_a_sleeper_lets_the_next_start(m):
+def test_12_14_a_sleeper_lets_the_next_start(m):
     """A worker that sleeps is replaced at once; the next item starts while the first still stands."""
     item, other = Item(), Item()
     with cpu_held(m, 1):

@@ -35,7 +35,7 @@ def test_delay_zero_is_queued_at_once(m):
     assert item.runs == 1
 
 
-def test_queue_of_an_armed_item_leaves_the_timer(m):
+def test_12_08_queue_of_an_armed_item_leaves_the_timer(m):
     """queue_delayed_work on an armed item returns False and the first expiry stands."""
     work = bh.DelayedWork(noop)
     with m.trace() as trace:
@@ -60,7 +60,7 @@ def test_mod_delayed_work_debounces(m):
     assert item.runs == 1
 
 
-def test_mod_delayed_work_pulls_a_queued_item_out(m):
+def test_12_07_mod_delayed_work_pulls_a_queued_item_out(m):
     """mod_delayed_work with a long delay takes a queued item out of the queue again."""
     wq = m.alloc_workqueue("pull", bh.WQ(0), 1)
     holder = held_item(wq, cpu=1)
@@ -86,7 +86,7 @@ def test_schedule_and_mod_go_to_system_wq(m):
     item.work.flush(LONG)
 
 
-def test_flush_queues_an_armed_item_at_once(m):
+def test_12_06_flush_queues_an_armed_item_at_once(m):
     """flush_delayed_work of an armed item queues it now and waits."""
     item = held_item(m.system_wq, bh.DelayedWork)
     item.work.schedule(NEVER)
@@ -96,7 +96,7 @@ def test_flush_queues_an_armed_item_at_once(m):
     assert item.runs == 2 and not item.work.pending
 
 
-def test_flush_work_does_not_wait_for_a_timer(m):
+def test_12_06_flush_work_does_not_wait_for_a_timer(m):
     """flush_work of an armed item returns False at once and leaves the timer."""
     work = bh.DelayedWork(noop)
     m.system_wq.queue_delayed(work, NEVER)

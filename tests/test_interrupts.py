@@ -54,7 +54,7 @@ def softirq_count(m, vector):
 # contexts ------------------------------------------------------------------------------------------------------------
 
 
-def test_task_contexts(m):
+def test_12_25_task_contexts(m):
     """Task context, and what disables parts of it: BH off counts as interrupt and as task, irqs off is not atomic."""
     assert context() == TASK
     with m.bh_off():
@@ -83,7 +83,7 @@ def test_work_runs_in_task_context(m, wq):
     assert run_in_work(getattr(m, wq), context) == TASK
 
 
-def test_softirq_side_contexts(m):
+def test_12_25_softirq_side_contexts(m):
     """Softirq handler, tasklet, timer callback and BH work: serving a softirq, atomic, not a task."""
     seen = {}
 
@@ -108,7 +108,7 @@ def test_softirq_side_contexts(m):
     assert context() == TASK
 
 
-def test_hard_interrupt_contexts(m):
+def test_12_25_hard_interrupt_contexts(m):
     """A handler of an interrupt line runs with interrupts off, over a task or over a softirq."""
     seen = []
 
@@ -177,7 +177,7 @@ def test_vectors():
     assert [(v.name, int(v)) for v in bh.Softirq] == list(zip(names, range(10), strict=True))
 
 
-def test_raise_from_a_task_wakes_ksoftirqd(m):
+def test_12_21_raise_from_a_task_wakes_ksoftirqd(m):
     """raise_softirq in task context does not run inline: ksoftirqd of that CPU does it."""
     seen = []
     done = bh.Completion()
@@ -193,7 +193,7 @@ def test_raise_from_a_task_wakes_ksoftirqd(m):
     assert seen == [("ksoftirqd/0", 0), ("ksoftirqd/1", 1)]
 
 
-def test_bh_off_holds_softirqs_back_until_the_outermost_enable(m):
+def test_12_21_bh_off_holds_softirqs_back_until_the_outermost_enable(m):
     """local_bh_disable nests; pending softirqs run when the outermost section ends, lower vectors first, each once."""
     order = []
     for vector in (bh.Softirq.NET_TX, bh.Softirq.NET_RX, bh.Softirq.BLOCK):
@@ -209,7 +209,7 @@ def test_bh_off_holds_softirqs_back_until_the_outermost_enable(m):
         assert order == [bh.Softirq.NET_TX, bh.Softirq.NET_RX, bh.Softirq.BLOCK]
 
 
-def test_order_of_everything_that_is_ready(m):
+def test_12_21_order_of_everything_that_is_ready(m):
     """Vector order: highpri BH work, hi tasklet, timer, BH work, tasklet."""
     order = []
 
@@ -232,7 +232,7 @@ def test_order_of_everything_that_is_ready(m):
     assert order == ["bh highpri", "hi", "timer", "bh work", "tasklet"]
 
 
-def test_a_softirq_raised_by_an_interrupt_runs_at_its_end(m):
+def test_12_21_a_softirq_raised_by_an_interrupt_runs_at_its_end(m):
     """What a hard interrupt raised is served on the way out, not inside the handler."""
     order = []
     m.open_softirq(bh.Softirq.NET_RX, lambda: (order.append("softirq"), done.complete()))
@@ -468,7 +468,7 @@ def test_synchronize_waits_for_the_thread(m):
     action.free()
 
 
-def test_disable_nests_and_replays_once(m):
+def test_12_26_disable_nests_and_replays_once(m):
     """disable_irq counts; interrupts that arrive meanwhile collapse into one, sent again by the last enable_irq."""
     runs = []
     line = m.irq(16)
@@ -487,7 +487,7 @@ def test_disable_nests_and_replays_once(m):
     action.free()
 
 
-def test_unbalanced_enable(m):
+def test_12_26_unbalanced_enable(m):
     """One enable_irq too many raises UnbalancedEnable; the line works on."""
     runs = []
     line = m.irq(17)

@@ -137,7 +137,7 @@ def test_singlethread_workqueue_keeps_order(m):
         (5000, (500, 1250, 1500, 5000)),
     ],
 )
-def test_msecs_to_jiffies(boot, ms, at):
+def test_12_24_msecs_to_jiffies(boot, ms, at):
     """msecs_to_jiffies rounds up, on the HZ of the current machine."""
     for hz, expected in zip((100, 250, 300, 1000), at, strict=True):
         boot(cpus=1, hz=hz).activate()

@@ -424,7 +424,7 @@ def test_errors_name_their_source(m, unraisable):
     assert all(len(entry) == 2 for entry in m.errors)
 
 
-def test_stats_of_all(m):
+def test_12_27_stats_of_all(m):
     """m.stats(): one (workqueue, stats) for every workqueue."""
     assert len(m.stats()) == len(m.workqueues)
 
@@ -441,7 +441,7 @@ WORKQUEUE_EVENTS = (
 )
 
 
-def test_trace_of_an_immediate_item(m):
+def test_12_27_trace_of_an_immediate_item(m):
     """queue_work, activate_work, execute_start, execute_end, with Linux's fields."""
     wq = m.alloc_workqueue("traced")
     work = bh.Work(noop, name="seen")
@@ -463,7 +463,7 @@ def test_trace_of_an_immediate_item(m):
     assert "0x" not in str(trace), "objects are named by number, never by address"
 
 
-def test_trace_of_a_held_back_item(m):
+def test_12_27_trace_of_a_held_back_item(m):
     """A held-back item is activated later; a refused call leaves no event."""
     wq = m.alloc_workqueue("traced", bh.WQ(0), 1)
     holder = held_item(wq, cpu=1)
@@ -477,7 +477,7 @@ def test_trace_of_a_held_back_item(m):
     assert names(trace, WORKQUEUE_EVENTS) == [queue, end, activate, start, end]
 
 
-def test_trace_of_a_delayed_item(m):
+def test_12_27_trace_of_a_delayed_item(m):
     """timer_start first; queue_work only at expiry, inside the timer's softirq."""
     done = bh.Completion()
     work = bh.DelayedWork(lambda _: done.complete())
@@ -490,7 +490,7 @@ def test_trace_of_a_delayed_item(m):
     assert order[-3:] == list(WORKQUEUE_EVENTS[1:])
 
 
-def test_trace_of_interrupts_and_tasklets(m):
+def test_12_27_trace_of_interrupts_and_tasklets(m):
     """irq_handler_entry and exit, softirq_raise, entry, exit, tasklet_entry and exit."""
     tasklet = bh.Tasklet(noop)
 

@@ -98,20 +98,20 @@ INTENSIVE = "0 w0 S; 5 w0 Z; 5 w1 S; 5 w2 S; 10 w1 Z; 15 w2 Z; 15 w0 W; 20 w0 F;
 ENDS_20_35_50 = "0 w0 start; 20 w0 end; 20 w1 start; 35 w1 end; 35 w2 start; 50 w2 end"
 
 
-def test_scenario_a_the_original_workqueue(one):
+def test_12_14_scenario_a_the_original_workqueue(one):
     """One item at a time, in order: asleep, it holds up all others."""
     wq = one.alloc_ordered_workqueue("original")
     assert Scenario(one).run(wq, wq, wq) == (ORIGINAL, ENDS_20_35_50)
 
 
-def test_scenario_a_by_max_active(one):
+def test_12_14_scenario_a_by_max_active(one):
     """max_active 1 is the same."""
     wq = one.alloc_workqueue("q0", max_active=1)
     assert Scenario(one).run(wq, wq, wq) == (ORIGINAL, ENDS_20_35_50)
 
 
 @pytest.mark.parametrize("max_active", [3, 4, 0])
-def test_scenario_b_concurrency_managed(one, max_active):
+def test_12_14_scenario_b_concurrency_managed(one, max_active):
     """An item that sleeps lets the next one start."""
     wq = one.alloc_workqueue("q0", max_active=max_active)
     events, traced = Scenario(one).run(wq, wq, wq)
@@ -119,7 +119,7 @@ def test_scenario_b_concurrency_managed(one, max_active):
     assert traced == "0 w0 start; 5 w1 start; 10 w2 start; 20 w0 end; 20 w1 end; 25 w2 end"
 
 
-def test_scenario_c_two_active(one):
+def test_12_14_scenario_c_two_active(one):
     """With max_active 2 the third waits until one has ended; what wakes at that instant comes before it."""
     wq = one.alloc_workqueue("q0", max_active=2)
     events, traced = Scenario(one).run(wq, wq, wq)
@@ -127,7 +127,7 @@ def test_scenario_c_two_active(one):
     assert traced == "0 w0 start; 5 w1 start; 20 w0 end; 20 w1 end; 20 w2 start; 35 w2 end"
 
 
-def test_scenario_d_cpu_intensive(one):
+def test_12_14_scenario_d_cpu_intensive(one):
     """CPU-intensive items do not hold up the start of others."""
     q0, q1 = one.alloc_workqueue("q0"), one.alloc_workqueue("q1", bh.WQ.CPU_INTENSIVE)
     events, traced = Scenario(one).run(q0, q1, q1)
@@ -164,14 +164,14 @@ def fires_at(machine, expires):
 
 
 @pytest.mark.parametrize(("expires", "fires"), VECTORS)
-def test_timer_vectors(one, expires, fires):
+def test_12_23_timer_vectors(one, expires, fires):
     """Which jiffy the wheel rounds to, from jiffy 0 at HZ 1000."""
     assert one.jiffies == 0
     assert fires_at(one, expires) == fires == one.jiffies
 
 
 @pytest.mark.parametrize(("expires", "fires"), [(250, 256), (1250, 1280)])
-def test_timer_vectors_at_hz_250(expires, fires):
+def test_12_23_timer_vectors_at_hz_250(expires, fires):
     """One second and five at HZ 250."""
     with bh.Machine(cpus=1, hz=250, simulated=True) as machine:
         assert fires_at(machine, expires) == fires
@@ -179,14 +179,14 @@ def test_timer_vectors_at_hz_250(expires, fires):
 
 
 @pytest.mark.parametrize(("delta", "fires"), [(1, 12347), (100, 12448), (1000, 13376), (5000, 17408)])
-def test_timer_vectors_from_a_later_clock(one, delta, fires):
+def test_12_23_timer_vectors_from_a_later_clock(one, delta, fires):
     """The wheel counts its granules from jiffy 0, not from now."""
     one.run(until=12.345)
     assert one.jiffies == 12345
     assert fires_at(one, 12345 + delta) == fires
 
 
-def test_timers_of_one_bucket_fire_last_armed_first(one):
+def test_12_23_timers_of_one_bucket_fire_last_armed_first(one):
     """Order within a jiffy."""
     order = []
     timers = [bh.Timer(lambda _, n=n: order.append(n)) for n in range(3)]
@@ -396,7 +396,7 @@ def test_what_a_device_raises_is_served_on_the_way_out(two):
     assert [time for _, time in order] == [1_000_000, 1_000_000, 5_000_000, 5_000_000]
 
 
-def test_softirqs_are_served_ten_times_on_the_way_out(one):
+def test_12_21_softirqs_are_served_ten_times_on_the_way_out(one):
     """A softirq that raises itself: ten passes after the interrupt, the rest in ksoftirqd when the task lets go."""
     tasks = []
 

@@ -54,7 +54,7 @@ def test_runs_once_with_the_tasklet(m):
     eventually(lambda: not tasklet.scheduled)
 
 
-def test_scheduled_twice_before_running_runs_once(m):
+def test_12_22_scheduled_twice_before_running_runs_once(m):
     """SCHED is set already: the second call does nothing."""
     t = Counted()
     with m.on_cpu(0), m.bh_off():
@@ -65,7 +65,7 @@ def test_scheduled_twice_before_running_runs_once(m):
     assert t.runs == 1 and t.tasklet.scheduled is False
 
 
-def test_order_hi_first_then_fifo(m):
+def test_12_22_order_hi_first_then_fifo(m):
     """a, b, hi h, c, a again: h a b c."""
     order = []
     a, b, c, h = (bh.Tasklet(lambda _, name=name: order.append(name)) for name in "abch")
@@ -81,7 +81,7 @@ def test_order_hi_first_then_fifo(m):
     assert order == list("habc")
 
 
-def test_hi_then_normal_is_one_run(m):
+def test_12_22_hi_then_normal_is_one_run(m):
     """A tasklet is on one list: after hi_schedule a schedule is a no-op."""
     order = []
     both, other = bh.Tasklet(lambda _: order.append("both")), bh.Tasklet(lambda _: order.append("other"))
@@ -94,7 +94,7 @@ def test_hi_then_normal_is_one_run(m):
     assert order == ["both", "other"]
 
 
-def test_a_self_rescheduling_tasklet_goes_behind_the_others(m):
+def test_12_22_a_self_rescheduling_tasklet_goes_behind_the_others(m):
     """The list is detached first: a tasklet that schedules itself runs in a later pass, then again and again."""
     order = []
 
@@ -121,7 +121,7 @@ def test_many_self_reschedules_go_on_in_ksoftirqd(m):
     works_on(m)
 
 
-def test_scheduled_while_running_on_another_cpu(m):
+def test_12_22_scheduled_while_running_on_another_cpu(m):
     """Running on CPU 1 and scheduled (twice) on CPU 0: one more run, on CPU 0, never two at once."""
     t = Counted(hold=True)
     with m.on_cpu(1):
@@ -136,7 +136,7 @@ def test_scheduled_while_running_on_another_cpu(m):
     assert (t.runs, t.most, t.cpus) == (2, 1, [1, 0])
 
 
-def test_different_tasklets_run_at_the_same_time(boot):
+def test_12_22_different_tasklets_run_at_the_same_time(boot):
     """Two tasklets on two CPUs may overlap."""
     machine = boot(cpus=3)
     machine.activate()
@@ -151,7 +151,7 @@ def test_different_tasklets_run_at_the_same_time(boot):
     two.tasklet.kill(LONG)
 
 
-def test_disabled_and_scheduled_waits_for_enable(m):
+def test_12_22_disabled_and_scheduled_waits_for_enable(m):
     """A disabled tasklet stays queued, others pass it, and it runs once enabled, no kick needed."""
     t, other = Counted(), Counted()
     t.tasklet.disable_nosync()
@@ -166,7 +166,7 @@ def test_disabled_and_scheduled_waits_for_enable(m):
     assert t.runs == 1 and t.tasklet.count == 0
 
 
-def test_created_disabled(m):
+def test_12_22_created_disabled(m):
     """DECLARE_TASKLET_DISABLED starts with count 1; plain tasklets start enabled."""
     assert bh.Tasklet(noop).count == 0
     t = Counted(disabled=True)
@@ -190,7 +190,7 @@ def test_disable_nests(m):
     t.tasklet.kill(LONG)
 
 
-def test_disable_waits_for_a_running_callback(m):
+def test_12_22_disable_waits_for_a_running_callback(m):
     """tasklet_disable waits until the callback is over; the nosync form does not; later runs are held."""
     t = Counted(hold=True)
     with m.on_cpu(1):
@@ -211,7 +211,7 @@ def test_disable_waits_for_a_running_callback(m):
     assert t.runs == 2
 
 
-def test_kill_waits_until_it_ran(m):
+def test_12_22_kill_waits_until_it_ran(m):
     """tasklet_kill of a scheduled tasklet waits for the run; afterwards it can be scheduled again."""
     t = Counted(hold=True)
     with m.on_cpu(1):
@@ -228,7 +228,7 @@ def test_kill_waits_until_it_ran(m):
     assert t.runs == 3
 
 
-def test_kill_of_a_disabled_scheduled_tasklet_waits_until_enabled(m):
+def test_12_22_kill_of_a_disabled_scheduled_tasklet_waits_until_enabled(m):
     """It can only end by an enable: with a timeout it says so."""
     t = Counted(disabled=True)
     t.tasklet.schedule()
@@ -240,7 +240,7 @@ def test_kill_of_a_disabled_scheduled_tasklet_waits_until_enabled(m):
     assert t.runs == 1
 
 
-def test_kill_against_self_reschedule_terminates(m):
+def test_12_22_kill_against_self_reschedule_terminates(m):
     """kill takes SCHED itself, so the self-schedule becomes a no-op."""
     t = Counted(then=lambda tasklet: (bh.burn(1e-5), tasklet.schedule()))
     with m.on_cpu(1):

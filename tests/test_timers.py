@@ -55,7 +55,7 @@ def test_the_model_of_the_wheel(expires, level, fires):
 
 
 @pytest.mark.parametrize("delay", [0, 0.001, 0.01, 0.062, 0.063, 0.1, 0.504, 1, 4.032, 5, 60, 300, 5000])
-def test_the_wheels_rounding(m, delay):
+def test_12_23_the_wheels_rounding(m, delay):
     """Late by design: the bucket of a timer is the wheel's, a 5 s delay at HZ 1000 falls up to 5.12 s later."""
     timer = bh.Timer(noop)
     with m.trace() as trace:
@@ -70,7 +70,7 @@ def test_the_wheels_rounding(m, delay):
 
 
 @pytest.mark.parametrize("hz", [100, 250, 1000])
-def test_never_early(boot, hz):
+def test_12_23_never_early(boot, hz):
     """A timer with expires E fires when jiffies is E + 1 at the earliest, on any machine's HZ."""
     machine = boot(cpus=1, hz=hz)
     machine.activate()
@@ -149,7 +149,7 @@ def test_not_pending_in_its_own_callback(m):
     assert seen == [(False, False, False), (False, False, False), (False, False)]
 
 
-def test_one_bucket_is_last_in_first_out(boot):
+def test_12_23_one_bucket_is_last_in_first_out(boot):
     """Timers in one bucket fire in reverse order of arming; buckets fire in time order."""
     machine = boot(cpus=1, hz=100, name="slow")
     order = []

@@ -23,7 +23,7 @@ def test_queue_runs_the_handler_once_with_the_work(m):
     assert seen == [work]
 
 
-def test_queue_of_a_pending_item_returns_false(m):
+def test_12_01_queue_of_a_pending_item_returns_false(m):
     """queue_work on a pending item returns False, and the item runs once."""
     item = Item(gated=False)
     with cpu_held(m, 1):
@@ -34,7 +34,7 @@ def test_queue_of_a_pending_item_returns_false(m):
     assert item.runs == 1
 
 
-def test_queue_from_its_own_handler_runs_again(m):
+def test_12_02_queue_from_its_own_handler_runs_again(m):
     """PENDING is cleared before the function is called, so an item may queue itself."""
     answers = []
 
@@ -63,7 +63,7 @@ def test_queue_while_running_runs_once_more(m):
 
 
 @pytest.mark.parametrize("where", ["system_wq", "system_unbound_wq", "system_managed_wq"])
-def test_an_item_never_runs_beside_itself(m, where):
+def test_12_02_an_item_never_runs_beside_itself(m, where):
     """An item that stays on one workqueue never runs on two workers at once, whatever CPU it is requeued on."""
     wq = getattr(m, where)
     inside, most, runs = 0, 0, 0
@@ -96,7 +96,7 @@ def test_an_item_never_runs_beside_itself(m, where):
     assert runs == queued
 
 
-def test_requeue_on_the_other_cpu_runs_after_the_first_on_its_cpu(m):
+def test_12_29_requeue_on_the_other_cpu_runs_after_the_first_on_its_cpu(m):
     """A running item queued for another CPU of its workqueue waits for the run, and runs where that one ran."""
     item = held_item(m.system_wq, cpu=0)
     assert m.system_wq.queue(item.work, cpu=1) is True
@@ -106,7 +106,7 @@ def test_requeue_on_the_other_cpu_runs_after_the_first_on_its_cpu(m):
     assert item.cpus == [0, 0]
 
 
-def test_requeue_on_another_pool_runs_at_the_same_time(m):
+def test_12_29_requeue_on_another_pool_runs_at_the_same_time(m):
     """Non-reentrancy holds per workqueue and pool: queued on system_highpri_wq a running item runs beside itself."""
     item = held_item(m.system_wq, cpu=0)
     assert m.system_highpri_wq.queue(item.work, cpu=0) is True
@@ -488,7 +488,7 @@ def test_pending_and_busy(m):
     eventually(lambda: item.work.busy == 0)
 
 
-def test_disable_nests_and_enable_tells_when_it_reaches_zero(m):
+def test_12_05_disable_nests_and_enable_tells_when_it_reaches_zero(m):
     """disable_work twice, enable False, enable True; queueing between is refused."""
     work = bh.Work(noop)
     assert work.disable() is False
@@ -501,7 +501,29 @@ def test_disable_nests_and_enable_tells_when_it_reaches_zero(m):
     work.flush(LONG)
 
 
-def test_a_sync_cancel_refuses_requeues_meanwhile(m):
+def test_12_03_a_sync_cancel_of_a_running_item(m):
+    """cancel_work_sync of an item that runs and is not queued: False, after the end; nobody queues it meanwhile."""
+    item = held_item(m.system_wq)
+    call = blocked(item.work.cancel_sync)
+    assert m.system_wq.queue(item.work) is False
+    assert item.ends == 0
+    item.open()
+    assert call.result() is False
+    assert (item.runs, item.ends) == (1, 1)
+
+
+def test_12_04_a_sync_cancel_of_an_item_that_runs_and_is_queued(m):
+    """It takes the queued instance away and waits for the other: True, and one run."""
+    item = held_item(m.system_wq)
+    assert m.system_wq.queue(item.work) is True
+    call = blocked(item.work.cancel_sync)
+    item.open()
+    assert call.result() is True
+    m.system_wq.flush(LONG)
+    assert (item.runs, item.ends) == (1, 1)
+
+
+def test_12_03_a_sync_cancel_refuses_requeues_meanwhile(m):
     """While cancel_work_sync waits the item counts as disabled: its own handler's requeue is refused."""
     answers = []
     item = Item(then=lambda work: answers.append(m.system_wq.queue(work)))

@@ -231,7 +231,7 @@ def test_highpri_items_run_in_the_h_pool(m):
     assert unbound.startswith("kworker/u")
 
 
-def test_flush_waits_for_earlier_items_only(m):
+def test_12_09_flush_waits_for_earlier_items_only(m):
     """flush_workqueue waits for what was queued before the call, not for later items."""
     wq = m.alloc_workqueue("colours")
     before = held_item(wq)
@@ -244,7 +244,7 @@ def test_flush_waits_for_earlier_items_only(m):
     wq.destroy(LONG)
 
 
-def test_flush_includes_inactive_items(m):
+def test_12_09_flush_includes_inactive_items(m):
     """Items held back by max_active count."""
     wq = m.alloc_workqueue("inactive", WQ(0), 1)
     first = held_item(wq, cpu=1)
@@ -259,7 +259,7 @@ def test_flush_includes_inactive_items(m):
     wq.destroy(LONG)
 
 
-def test_flush_does_not_wait_for_later_requeues(m):
+def test_12_09_flush_does_not_wait_for_later_requeues(m):
     """A requeue done after the flush began belongs to the next colour."""
     wq = m.alloc_workqueue("requeue")
     again = Item()
@@ -310,7 +310,7 @@ def test_flushers_of_different_colours_cascade(m):
     wq.destroy(LONG)
 
 
-def test_drain_waits_for_chained_requeues(m):
+def test_12_10_drain_waits_for_chained_requeues(m):
     """drain_workqueue flushes until empty; an item of the workqueue may queue further items meanwhile."""
     wq = m.alloc_workqueue("drain")
     left = 5
@@ -334,7 +334,7 @@ def test_drain_waits_for_chained_requeues(m):
     wq.destroy(LONG)
 
 
-def test_outsiders_are_refused_while_draining(m):
+def test_12_10_outsiders_are_refused_while_draining(m):
     """Queueing on a draining workqueue from elsewhere raises WorkqueueDraining; the item is not pending."""
     wq = m.alloc_workqueue("drain")
     item = held_item(wq)
@@ -354,7 +354,7 @@ def test_outsiders_are_refused_while_draining(m):
     wq.destroy(LONG)
 
 
-def test_destroy_runs_what_is_pending(m):
+def test_12_11_destroy_runs_what_is_pending(m):
     """destroy_workqueue executes items that are pending at the call, inactive ones included."""
     wq = m.alloc_workqueue("destroy", WQ(0), 1)
     holder = held_item(wq, cpu=1)

@@ -172,9 +172,9 @@ const Requeue kRequeues[] = {
     {"same unbound workqueue, other CPU", wq_flag::kUnbound, 0, true, 0, false},
 };
 
-class NonReentrancy : public MachineTest {};
+class NonReentrancy_12_29 : public MachineTest {};
 
-TEST_P(NonReentrancy, RequeueOfARunningWork) {
+TEST_P(NonReentrancy_12_29, RequeueOfARunningWork) {
     for (const Requeue& row : kRequeues) {
         SCOPED_TRACE(row.name);
         auto first = wqs().alloc("first", row.first_flags, 0);
@@ -208,7 +208,7 @@ TEST_P(NonReentrancy, RequeueOfARunningWork) {
 }
 
 // A changed function makes it another work.
-TEST_P(NonReentrancy, AnotherFunctionIsAnotherWork) {
+TEST_P(NonReentrancy_12_29, AnotherFunctionIsAnotherWork) {
     auto wq = wqs().alloc("q", 0, 0);
     Held held;
     wq->queue(held.work, 1);
@@ -221,7 +221,7 @@ TEST_P(NonReentrancy, AnotherFunctionIsAnotherWork) {
     wq->flush();
 }
 
-BH_INSTANTIATE_MACHINES(NonReentrancy);
+BH_INSTANTIATE_MACHINES(NonReentrancy_12_29);
 
 }  // namespace
 }  // namespace bottomhalf::testing
