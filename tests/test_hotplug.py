@@ -302,6 +302,32 @@ def test_12_17_idle_workers_go_home(boot):
         works_on(m)
 
 
+def test_ten_thousand_items_that_block(boot):
+    """As many workers as max_active allows, and the spare; when they have been idle for long enough, the spares."""
+    m = boot(cpus=1)
+    with m:
+        m.idle_timeout = 1.0
+        wq = m.alloc_workqueue("blocking", bh.WQ(0), 100)
+        begin = workers(m)
+        ended, counts = [], []
+
+        def handler(_):
+            bh.sleep(0.1 if m.simulated else 0.001)
+            ended.append(1)
+            if len(ended) % 100 == 50:
+                counts.append(workers(m))
+
+        assert wq.queue_many([bh.Work(handler) for _ in range(10_000)]) == 10_000
+        wq.flush(LONG if not m.simulated else NEVER)
+        assert len(ended) == 10_000
+        assert max(counts) <= 100 + begin
+        if m.simulated:
+            assert max(counts) == 101
+            assert m.now >= 10_000 / 100 * 0.1
+        eventually(lambda: workers(m) <= 2)
+        works_on(m)
+
+
 @pytest.mark.simulated("the idle time passes")
 def test_idle_timeout_is_adjustable(boot):
     """m.idle_timeout: seconds after which a surplus worker goes."""
