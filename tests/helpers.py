@@ -285,9 +285,9 @@ def cpu_held(m, cpu):
 
 
 def threads():
-    """The native ids of this process's threads; without the one that looks after simulated machines, which stays for a
-    moment after the last of them."""
-    return {tid for tid in os.listdir("/proc/self/task") if comm(tid) != "bh-watch"}
+    """The native ids of this process's threads; without those that simulated machines leave for the next one: who looks
+    after them, and the fibers where they are threads."""
+    return {tid for tid in os.listdir("/proc/self/task") if comm(tid) not in ("bh-watch", "bh-fiber")}
 
 
 def comm(tid):

@@ -61,6 +61,16 @@ void after(void*, Task&, Task& to) {
     if (to.gate_state != nullptr) bh_bind_thread_state(state_of(to));
 }
 
+// The same where each task is a thread: each of them has its own frames and its own thread state, but the GIL does not
+// go from one to the next by itself.
+void before_on_threads(void*, Task& from, Task&) {
+    from.gate_attached = attached() != nullptr;
+    if (from.gate_attached) from.gate_state = PyEval_SaveThread();
+}
+void after_on_threads(void*, Task&, Task& to) {
+    if (to.gate_attached) PyEval_RestoreThread(state_of(to));
+}
+
 // Making a thread state, and its stack of frames with the first call, takes longer than all that a short item does.
 // Arbitrary: more tasks than this seldom end in one machine.
 constexpr std::size_t kMostStates = 32;
@@ -166,7 +176,11 @@ void attach(Task& self) {
 void switch_thread_states(Machine& machine) {
     Domain& domain = machine.domain();
     domain.self().gate_state = attached();
-    static_cast<SimulatedSubstrate&>(*domain.substrate).set_switch_hook({before, after, nullptr});
+    auto& substrate = static_cast<SimulatedSubstrate&>(*domain.substrate);
+    if (Fiber::on_threads())
+        substrate.set_switch_hook({before_on_threads, after_on_threads, nullptr});
+    else
+        substrate.set_switch_hook({before, after, nullptr});
 }
 
 }  // namespace bh_python

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "bottomhalf/base/thread_number.hpp"
+
 namespace bottomhalf {
 
 namespace {
@@ -53,10 +55,7 @@ struct AdoptionTable {
             delete task;
         }
     }
-    static AdoptionTable& mine() {
-        thread_local AdoptionTable table;
-        return table;
-    }
+    static AdoptionTable& mine() { return threads_one<AdoptionTable>(); }
     static Task& adopt(Domain& domain) {
         AdoptionTable& table = mine();
         Task* found = nullptr;
@@ -91,10 +90,11 @@ struct AdoptionTable {
         return *found;
     }
     static void disown(Domain& domain) {
+        AdoptionTable& table = mine();
         RawGuard guard(DomainRegistry::instance().lock);
         if (domain.state.load() == DomainState::forked) {
             // The substrate is left alone, and a thread of the parent may have held the lock of the tasks.
-            for (Task* task : mine().tasks)
+            for (Task* task : table.tasks)
                 if (task->domain.load() == &domain) task->domain.store(nullptr);
             return;
         }

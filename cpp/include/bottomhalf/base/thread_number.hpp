@@ -14,6 +14,9 @@ namespace bottomhalf {
 
 // A number that no other thread of the process has or had; never 0.
 std::uint64_t thread_number() noexcept;
+// The calling thread stands in for the one of that number, as long as it lives: it has its number, and what belongs to
+// it. They never run at the same time. In the child of a fork() it has one of its own: the other one is not there.
+void lend_thread_number(std::uint64_t number) noexcept;
 
 // All living T, for the thread that made them to find its own.
 //
@@ -57,5 +60,32 @@ private:
     RawLock lock_;
     std::vector<Entry> all_;  // L
 };
+
+// The calling thread's T, made at the first call and destroyed when the thread ends. One that stands in for another
+// thread has that one's.
+template <class T>
+T& threads_one() {
+    struct Mine {
+        T one;
+        Mine() { ThreadsOwn<T>::instance().add(one); }
+        ~Mine() { ThreadsOwn<T>::instance().remove(one); }
+    };
+    struct Known {
+        std::uint64_t number;
+        T* one;
+    };
+    [[gnu::tls_model("initial-exec")]] thread_local constinit Known t_known{};
+    const std::uint64_t number = thread_number();
+    if (t_known.number != number) [[unlikely]] {
+        T* found = nullptr;
+        ThreadsOwn<T>::instance().for_each_of_mine([&](T& one) { found = &one; });
+        if (found == nullptr) {
+            thread_local Mine mine;
+            found = &mine.one;
+        }
+        t_known = {number, found};
+    }
+    return *t_known.one;
+}
 
 }  // namespace bottomhalf

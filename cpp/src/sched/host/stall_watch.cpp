@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "bottomhalf/base/thread_number.hpp"
+
 namespace bottomhalf::stall_watch {
 
 namespace {
@@ -21,6 +23,9 @@ Nanoseconds clock_now() noexcept {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return static_cast<Nanoseconds>(t.tv_sec) * kSecond + t.tv_nsec;
 }
+
+// As the system calls it.
+int this_thread() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
 
 class Watcher {
 public:
@@ -176,15 +181,16 @@ struct Mine {
 
 }  // namespace
 
-Shown::Shown() noexcept : thread(static_cast<int>(syscall(SYS_gettid))) {}
+Shown::Shown() noexcept { thread.set(this_thread()); }
 
 std::shared_ptr<Shown> begin() {
-    thread_local Mine mine;
+    const Mine& mine = threads_one<Mine>();
     mine.shown->machines.fetch_add(1u);
     Watcher::instance().start();
     return mine.shown;
 }
 
+void executes_here() noexcept { threads_one<Mine>().shown->thread.set(this_thread()); }
 void end(Shown& shown) noexcept { shown.machines.fetch_sub(1u); }
 
 void set_reporter(bool (*reporter)(const Stall&)) noexcept { Watcher::instance().reporter.store(reporter); }

@@ -25,6 +25,10 @@ thread_local SimulatedSubstrate* t_explored = nullptr;
 }
 }  // namespace
 
+void SimulatedSubstrate::explore_here() noexcept {
+    if (Fiber::on_threads()) t_explored = engine_points_ != EnginePoints::off ? this : nullptr;
+}
+
 struct SimulatedSubstrate::Exploring {
     // The strand that executes a part of the engine here, or null.
     static Strand* here() noexcept {

@@ -6,11 +6,21 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/thread_number.hpp"
 #include "sanitizer.hpp"
+#if BOTTOMHALF_HOST
+#include "bottomhalf/sched/host/fiber_thread.hpp"
+#else
+namespace bottomhalf {
+class FiberThread {};
+}  // namespace bottomhalf
+#endif
 
 #ifdef BH_ASAN
 extern "C" {
@@ -121,7 +131,12 @@ bh_fiber_entry:
 .size bh_fiber_entry,.-bh_fiber_entry
 )");
 #else
+#define BH_NO_FIBER_SWITCH
+#if !BOTTOMHALF_HOST
 #error "no fiber switch for this architecture: write bh_fiber_switch and Fiber::initial_frame"
+#endif
+void bh_fiber_switch(void**, void*) noexcept {}
+void bh_fiber_entry() noexcept {}
 #endif
 
 namespace bottomhalf {
@@ -150,27 +165,75 @@ struct FiberPool {
     unsigned count = 0;
 
     ~FiberPool() {
-        while (free != nullptr) {
-            Fiber* fiber = free;
-            free = fiber->next_free_;
-            delete fiber;
-        }
+        while (free != nullptr) drop_one();
         count = kKept;  // what is released later is freed at once
     }
-    static FiberPool& mine() noexcept {
-        thread_local FiberPool pool;
-        return pool;
+    void drop_one() noexcept {
+        Fiber* fiber = free;
+        free = fiber->next_free_;
+        --count;
+        delete fiber;
     }
     static void arrived(Fiber& here) noexcept;
 };
 
+bool Fiber::on_threads() noexcept {
+#if !BOTTOMHALF_HOST
+    return false;
+#elif defined(BH_NO_FIBER_SWITCH)
+    return true;
+#else
+    static const bool asked_for = [] {
+        const char* fibers = std::getenv("BOTTOMHALF_FIBERS");
+        return fibers != nullptr && std::strcmp(fibers, "threads") == 0;
+    }();
+    return asked_for;
+#endif
+}
+
+#if BOTTOMHALF_HOST
+bool Fiber::usable() const noexcept { return thread_ == nullptr || thread_->alive(); }
+
+void Fiber::thread_entry(void* self) {
+    Fiber& me = *static_cast<Fiber*>(self);
+    for (;;) {
+        Fiber* next = me.run();
+        if (next != &me && !hand_over(me, *next)) return;
+    }
+}
+
+// RETURNS: false: from is not needed any more.
+bool Fiber::hand_over(Fiber& from, Fiber& to) noexcept {
+    if (!to.usable()) {
+        std::fputs(
+            "bottomhalf: a task of a simulated machine whose tasks are threads (BOTTOMHALF_FIBERS=threads) went on in "
+            "a child that it forked, where the machine's other threads are not: end such a child with os._exit()\n",
+            stderr);
+        std::abort();
+    }
+    to.thread_->go();
+    return from.thread_->wait();
+}
+#else
+bool Fiber::usable() const noexcept { return true; }
+#endif
+
 Fiber::Fiber() noexcept {
+#if BOTTOMHALF_HOST
+    if (on_threads()) thread_ = std::make_unique<FiberThread>();
+#endif
 #ifdef BH_TSAN
     tsan_ = __tsan_get_current_fiber();
 #endif
 }
 
 Fiber::Fiber(Pooled) {
+#if BOTTOMHALF_HOST
+    if (on_threads()) {
+        thread_ = std::make_unique<FiberThread>(&Fiber::thread_entry, this, kStackSize);
+        return;
+    }
+#endif
     const std::size_t guard = page_size();
     void* memory = mmap(nullptr, kStackSize + guard, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
@@ -226,13 +289,15 @@ void* Fiber::initial_frame() noexcept {
 
 Fiber& Fiber::acquire(Main main, void* arg) {
     TsanIgnore ignore;
-    FiberPool& pool = FiberPool::mine();
+    auto& pool = threads_one<FiberPool>();
+    while (pool.free != nullptr && !pool.free->usable()) pool.drop_one();
     Fiber* fiber = pool.free;
     if (fiber != nullptr) {
         pool.free = fiber->next_free_;
         --pool.count;
     } else {
         fiber = new Fiber(Pooled{});
+        fiber->pool_ = &pool;
     }
     fiber->main_ = main;
     fiber->arg_ = arg;
@@ -243,12 +308,9 @@ Fiber& Fiber::acquire(Main main, void* arg) {
 void Fiber::release(Fiber& fiber) noexcept {
     TsanIgnore ignore;
     // Also beyond the limit: the caller may be standing on it. The surplus goes with the next release.
-    FiberPool& pool = FiberPool::mine();
+    FiberPool& pool = *fiber.pool_;
     if (pool.count >= FiberPool::kKept && pool.free != nullptr) {
-        Fiber* surplus = pool.free;
-        pool.free = surplus->next_free_;
-        --pool.count;
-        delete surplus;
+        pool.drop_one();
     }
     fiber.next_free_ = pool.free;
     pool.free = &fiber;
@@ -267,6 +329,12 @@ BH_NO_TSAN void FiberPool::arrived(Fiber& here) noexcept {
 }
 
 BH_NO_TSAN void Fiber::switch_to(Fiber& from, Fiber& to) noexcept {
+#if BOTTOMHALF_HOST
+    if (from.thread_ != nullptr) [[unlikely]] {
+        hand_over(from, to);
+        return;
+    }
+#endif
     EhGlobals& globals = eh_globals();
     from.caught_exceptions_ = globals.caught;
     from.uncaught_exceptions_ = globals.uncaught;

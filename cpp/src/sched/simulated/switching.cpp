@@ -46,6 +46,9 @@ void SimulatedSubstrate::prepare_switch(Strand& from, Strand& to) {
 
 void SimulatedSubstrate::arrived(Strand& me) {
     enter_simulator();
+#ifdef BH_EXPLORE
+    explore_here();
+#endif
     set_current_task(me.current);
     if (hook_.after == nullptr) return;
     const SwitchHook hook = hook_;
@@ -213,6 +216,7 @@ void SimulatedSubstrate::unwind(bool swappers_only) noexcept {
     for (auto& [id, strand] : strands_) {
         strand->end_seen.load(std::memory_order_acquire);
         if (strand->fiber == nullptr || strand.get() == init_ || (swappers_only && !strand->swapper)) continue;
+        if (!strand->fiber->usable()) continue;
         strand->task->exiting.store(true);
         prepare_switch(reaper, *strand);
         Fiber::switch_to(native, *strand->fiber);

@@ -25,7 +25,7 @@ struct Shown {
     Counter<std::uint64_t> turns;
     Atomic<Task*> task{nullptr};
     Atomic<unsigned> machines{0};    // any thread may destroy one
-    const int thread;                // as the system calls it
+    Counter<int> thread;             // that executes, as the system calls it
     std::uint64_t turns_seen = 0;    // W
     Nanoseconds seen_at = 0;         // W
     std::uint64_t turns_judged = 0;  // W: reported, or found to be no stall
@@ -47,6 +47,8 @@ struct Stall {
 // may come from another thread, and after this one has ended.
 std::shared_ptr<Shown> begin();
 void end(Shown& shown) noexcept;
+// The calling thread is the one that executes now, of those that stand in for each other (lend_thread_number()).
+void executes_here() noexcept;
 
 // What is to be done about a stall: called in the watcher's thread, without a lock. False: it was none, and the thread
 // is looked at again later. It is not noexcept: an interpreter may unwind the thread.

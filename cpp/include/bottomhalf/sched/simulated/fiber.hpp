@@ -4,14 +4,21 @@
 // stands for the stack that its thread came with. A switch carries the callee-saved registers, the floating point
 // control words and the C++ exception state; AddressSanitizer and ThreadSanitizer are told.
 //
-// Thread safety: none. A fiber never leaves the thread that first ran it.
+// Where that cannot be done, or when the environment says BOTTOMHALF_FIBERS=threads, each fiber is a thread of its own
+// (sched/host/fiber_thread), and a switch hands a baton over: slower by far, and otherwise the same.
+//
+// Thread safety: none. A fiber never leaves the thread that first ran it, or those that stand in for it.
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "bottomhalf/base/atomic.hpp"
 
 namespace bottomhalf {
+
+class FiberThread;
+struct FiberPool;
 
 class Fiber {
 public:
@@ -34,11 +41,17 @@ public:
     static void release(Fiber& fiber) noexcept;
     // Leaves from (the calling fiber) and goes on in to. Returns when somebody switches back.
     static void switch_to(Fiber& from, Fiber& to) noexcept;
+    // Is each fiber a thread of its own? The same for the whole life of the process.
+    static bool on_threads() noexcept;
+    // False: its thread was left behind by a fork(), and it cannot be switched to.
+    bool usable() const noexcept;
 
 private:
     struct Pooled {};
     explicit Fiber(Pooled);
     static void entry() noexcept;
+    static void thread_entry(void* self);
+    static bool hand_over(Fiber& from, Fiber& to) noexcept;
     void* initial_frame() noexcept;
     Fiber* run();
 
@@ -54,6 +67,8 @@ private:
     Main main_ = nullptr;
     void* arg_ = nullptr;
     Fiber* next_free_ = nullptr;
+    FiberPool* pool_ = nullptr;            // where a pooled one rests
+    std::unique_ptr<FiberThread> thread_;  // on_threads()
     Atomic<bool> handed_in_{false};  // what happened before acquire() happens before main, as with a thread's creation
     friend struct FiberPool;
 };

@@ -225,6 +225,7 @@ private:
     void await_lock(Strand& me, const RawLock& lock) noexcept;
     void lock_freed(const RawLock& lock) noexcept;
     void wait_in_engine(Strand& me) noexcept;
+    void explore_here() noexcept;
 #endif
 
     // failure.cpp: what goes wrong is thrown in init
