@@ -2,7 +2,6 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,12 +21,8 @@ FiberThread::FiberThread(void (*main)(void*), void* arg, std::size_t stack)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, stack);
-    // Signals belong to the host program's own threads.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    // With the signals of the calling thread, for which it stands.
     const int error = pthread_create(&thread_, &attributes, &FiberThread::run, this);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     if (error != 0) throw Error(std::string("cannot create a thread for a simulated task: ") + std::strerror(error));
     pthread_setname_np(thread_, "bh-fiber");
