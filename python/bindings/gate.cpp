@@ -232,7 +232,15 @@ void describe_func(PyObject* func, const PyObject* self, char* buffer, std::size
     std::replace(buffer, buffer + std::strlen(buffer), ' ', '_');
 }
 
+void refuse_when_finalising() {
+    if (finalising())
+        throw MachineHalted(
+            "the interpreter is finalising, and the tasks of a simulated machine execute no Python any more; use it "
+            "before (atexit)");
+}
+
 SignalScope::SignalScope(Domain& domain) : task_(nullptr), before_(nullptr) {
+    if (domain.simulated) refuse_when_finalising();
     const bool main_thread = PyThread_get_thread_ident() == g_main_thread;
     if (!main_thread && !domain.simulated) return;
     Task* task = &domain.self();

@@ -23,8 +23,10 @@ struct MachineHandle {
         machine->domain().host_data.store(nullptr);
         std::erase(g_low_latency, &machine->domain());
         const Domain* domain = &machine->domain();
-        if (domain->simulated && !machine->simulated("halt").is_own_thread()) {
-            // Its fibers can be left on their own thread only: they stay as they are.
+        if (domain->simulated &&
+            (!machine->simulated("halt").is_own_thread() || (finalising() && !machine->halted()))) {
+            // Its fibers can be left on their own thread only, and while Python lets their thread states go on: they
+            // stay as they are.
             new std::shared_ptr<Machine>(std::move(machine));
             return;
         }
@@ -136,7 +138,7 @@ Nanoseconds threshold(const py::object& seconds, const char* name) {
 }
 
 void halt_machine(MachineHandle& h, HaltPending how, const py::object& timeout) {
-    if (h.machine->halted()) return;
+    if (h.machine->halted() || (h.domain().simulated && finalising())) return;
     wait_without_gil(h.domain(), timeout, [&](Nanoseconds deadline) { h.machine->halt(how, deadline); });
     std::erase(g_low_latency, &h.domain());
     release_interrupt_objects(&h.domain());
@@ -158,6 +160,7 @@ void register_machine(py::module_& m) {
     c.def(py::init([](unsigned cpus, unsigned hz, bool simulated, const std::string& name, bool trace, bool voluntary,
                       const std::shared_ptr<ScheduleMaker>& schedule, const std::string& detection,
                       const std::vector<unsigned>& topology, bool power_efficient) {
+              if (simulated) refuse_when_finalising();
               MachineOptions options;
               options.cpus = cpus;
               options.hz = hz;

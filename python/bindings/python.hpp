@@ -62,6 +62,9 @@ inline bool finalising() noexcept {
 #endif
 }
 
+// Throws MachineHalted then: on whichever fiber, Python ends a thread that comes with a thread state of its own.
+void refuse_when_finalising();
+
 // Takes the GIL back for a thread that let it go. A thread that comes back when the interpreter is already finalising
 // would be ended by force inside, among C++ frames that must not be unwound so: it stays where it is until the process
 // ends, as CPython itself does from 3.14 on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import itertools
 import os
@@ -673,12 +674,12 @@ def _halt_all() -> None:
     for machine in list(_live):
         try:
             machine.halt(machine._at_exit)
+        except _core.WrongThread:
+            pass  # a simulated machine of a thread that still runs, or has left it: nobody can halt it from here
         except BaseException as error:  # one machine's trouble must not keep the others' threads alive
-            arguments: Any = sys.UnraisableHookArgs  # to the type checker a protocol, which has no constructor
-            sys.unraisablehook(
-                arguments((type(error), error, error.__traceback__, "halting at interpreter exit", machine))
-            )
-            machine.halt("cancel")
+            sys.excepthook(type(error), error, error.__traceback__)
+            with contextlib.suppress(BaseException):
+                machine.halt("cancel")
 
 
 atexit.register(_halt_all)
