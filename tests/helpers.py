@@ -20,6 +20,7 @@ from pathlib import Path
 import bottomhalf as bh
 
 LONG = 30.0  # "for ever" of a wait that is expected to end; arbitrary, only a hang reaches it
+FIBERS_ARE_THREADS = os.environ.get("BOTTOMHALF_FIBERS") == "threads"
 NEVER = 1000.0  # a delay that never runs down within a test
 TESTS = Path(__file__).resolve().parent
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from helpers import LONG, python
+from helpers import FIBERS_ARE_THREADS, LONG, python
 
 import bottomhalf as bh
 from bottomhalf import _core
@@ -190,6 +190,7 @@ with bh.Machine(cpus=1, simulated=True) as m:
     assert "a handler blocks for real" in python(code).stderr
 
 
+@pytest.mark.skipif(FIBERS_ARE_THREADS, reason="counts threads")
 def test_the_watcher_is_out_of_the_way_of_fork_and_exit():
     """It is no thread of Python's, a fork finds one thread, and nothing waits for it at exit."""
     code = """

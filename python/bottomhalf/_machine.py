@@ -248,7 +248,8 @@ class Machine(_core.MachineBase):
             stacklevel=2,
             source=self,
         )
-        self.halt("cancel")
+        with contextlib.suppress(_core.WrongThread):  # collected elsewhere: what waits in its tasks stays as it is
+            self.halt("cancel")
 
     def halt(self, pending: str = "drain", timeout: float | None = None) -> None:
         """End the machine. Idempotent.
