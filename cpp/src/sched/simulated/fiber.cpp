@@ -48,7 +48,17 @@ void bh_fiber_switch(void** save, void* load) noexcept;
 void bh_fiber_entry() noexcept;
 }
 
-#if defined(__x86_64__)
+#if !defined(__x86_64__) && !defined(__aarch64__) && !defined(BH_NO_FIBER_SWITCH)
+#define BH_NO_FIBER_SWITCH  // may be asked for on the others, too
+#endif
+
+#if defined(BH_NO_FIBER_SWITCH)
+#if !BOTTOMHALF_HOST
+#error "no fiber switch for this architecture: write bh_fiber_switch and Fiber::initial_frame, or build with threads"
+#endif
+void bh_fiber_switch(void**, void*) noexcept {}
+void bh_fiber_entry() noexcept {}
+#elif defined(__x86_64__)
 asm(R"(.text
 .globl bh_fiber_switch
 .hidden bh_fiber_switch
@@ -83,7 +93,7 @@ bh_fiber_entry:
     jmp *%rbx
 .size bh_fiber_entry,.-bh_fiber_entry
 )");
-#elif defined(__aarch64__)
+#else
 asm(R"(.text
 .globl bh_fiber_switch
 .hidden bh_fiber_switch
@@ -130,13 +140,6 @@ bh_fiber_entry:
     br x16
 .size bh_fiber_entry,.-bh_fiber_entry
 )");
-#else
-#define BH_NO_FIBER_SWITCH
-#if !BOTTOMHALF_HOST
-#error "no fiber switch for this architecture: write bh_fiber_switch and Fiber::initial_frame"
-#endif
-void bh_fiber_switch(void**, void*) noexcept {}
-void bh_fiber_entry() noexcept {}
 #endif
 
 namespace bottomhalf {
@@ -263,8 +266,8 @@ Fiber::~Fiber() {
 // What bh_fiber_switch pops at the first switch.
 void* Fiber::initial_frame() noexcept {
     auto* top = reinterpret_cast<std::uintptr_t*>(mapping_ + page_size() + kStackSize);
-    const auto target = reinterpret_cast<std::uintptr_t>(&Fiber::entry);
-    const auto trampoline = reinterpret_cast<std::uintptr_t>(&bh_fiber_entry);
+    [[maybe_unused]] const auto target = reinterpret_cast<std::uintptr_t>(&Fiber::entry);
+    [[maybe_unused]] const auto trampoline = reinterpret_cast<std::uintptr_t>(&bh_fiber_entry);
 #if defined(__x86_64__)
     std::uint32_t mxcsr;
     std::uint16_t x87;
@@ -275,7 +278,7 @@ void* Fiber::initial_frame() noexcept {
     *--top = target;                         // rbx
     for (int i = 0; i < 4; ++i) *--top = 0;  // r12 to r15
     *--top = mxcsr | std::uintptr_t{x87} << 32;
-#else
+#elif defined(__aarch64__)
     top -= 22;  // 176 bytes
     std::memset(top, 0, 176);
     top[0] = target;       // x19
