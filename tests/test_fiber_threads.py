@@ -228,6 +228,28 @@ with bh.Machine(cpus=1, simulated=True, name="outer") as machine:
     assert run("threads", code) == run("fibers", code) == ["1.0"] * 4
 
 
+def test_calls_across_machines():
+    """A handler is the booter's hand on another machine of its thread."""
+    code = """
+import bottomhalf as bh
+a = bh.Machine(cpus=1, simulated=True, name="a")
+b = bh.Machine(cpus=1, simulated=True, name="b")
+def calls(number):
+    for _ in range(3):
+        b.spawn(bh.sleep, 2).join()
+        print(number, a.now, b.now)
+        bh.sleep(1)
+for task in [a.spawn(calls, number) for number in range(3)]:
+    task.join()
+b.spawn(bh.sleep, 2).join()
+print(b.now)
+b.halt()
+a.halt()
+"""
+    lines = run("threads", code)
+    assert lines == run("fibers", code) and len(lines) == 10
+
+
 @pytest.mark.parametrize("fibers", KINDS)
 def test_exit_with_machines_that_run(fibers):
     """One is halted, one is another thread's, one is booted when the first is gone, and the interpreter collects it."""

@@ -37,10 +37,11 @@ template struct FrameAccess<&py::detail::loader_life_support::tls_current_frame>
 
 void before(void*, Task& from, Task&) {
     from.gate_frame = frame_of_calls()();
-    from.gate_attached = attached() != nullptr;
-    // Whoever destroys a machine stands for no task that the gate has seen; nor may the thread be left bound to
-    // another's thread state then.
-    if (from.adopted && from.gate_state == nullptr) from.gate_state = PyGILState_GetThisThreadState();
+    PyThreadState* const now = attached();
+    from.gate_attached = now != nullptr;
+    // Init has that of whoever calls the machine: the thread, a task of another of its machines, or who destroys it.
+    // The thread must not be left bound to another one.
+    if (from.adopted) from.gate_state = now != nullptr ? now : PyGILState_GetThisThreadState();
 }
 
 // GIL: a task that left with it finds it again, and one that left without does not hold it: whatever the bindings do
