@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import LONG, NEVER, Item, eventually, held_item, log_text, noop, run_in_work, task_names, works_on
+from helpers import LONG, NEVER, Item, eventually, held_item, log_text, noop, run_in_work, works_on
 
 import bottomhalf as bh
 
@@ -285,7 +285,7 @@ def burst(m, k):
 
 def workers(m):
     """How many workers the normal pool of CPU 0 has."""
-    return sum(n.startswith("kworker/0:") and not n.endswith("H") for n in task_names(m))
+    return sum(task.name.startswith("kworker/0:") and not task.name.endswith("H") for task in m.tasks())
 
 
 @pytest.mark.simulated("five minutes pass")
