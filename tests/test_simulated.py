@@ -1002,3 +1002,31 @@ def test_interpreter_exit_with_a_machine_left_open():
         "m.system_wq.queue(w)\n"
     )
     assert done.stdout == "drained\n" and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["while True: sum(range(100))", "while True: bh.sleep(1e-3)", "while True: bh.cond_resched()", "gate.acquire()"],
+    ids=["computing", "sleeping", "polling", "blocking"],
+)
+def test_interpreter_exit_under_a_daemon_thread(body):
+    """A daemon thread that runs a machine goes with the interpreter, wherever it is, and quietly."""
+    done = python(
+        "import threading\n"
+        "import bottomhalf as bh\n"
+        "gate, started = threading.Lock(), threading.Event()\n"
+        "gate.acquire()\n"
+        "def run():\n"
+        "    m = bh.Machine(cpus=2, simulated=True)\n"
+        "    def handler(w):\n"
+        "        started.set()\n"
+        f"        {body}\n"
+        "    works = [bh.Work(handler) for _ in range(2)]\n"
+        "    for cpu, w in enumerate(works): m.system_wq.queue(w, cpu=cpu)\n"
+        "    works[0].flush()\n"
+        "threading.Thread(target=run, daemon=True).start()\n"
+        "started.wait()\n"
+        "print('over')\n",
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("over\n", 0)

@@ -331,7 +331,7 @@ void future_function(Work* work) {
     leave_backlog(f);
     PyObject* result = nullptr;
     if (PyContext_Enter(f->context) == 0) {
-        result = PyObject_Call(f->func, f->args, f->kwargs);
+        result = enter_python([&] { return PyObject_Call(f->func, f->args, f->kwargs); });
         if (PyContext_Exit(f->context) < 0) Py_CLEAR(result);
     }
     f->failed = result == nullptr;

@@ -72,7 +72,7 @@ public:
         if (++items % kItemsPerOffer != 0) return;
         g_offering.push_back(&self);
         PyEval_SaveThread();
-        PyEval_RestoreThread(static_cast<PyThreadState*>(self.gate_state));
+        take_gil_back(static_cast<PyThreadState*>(self.gate_state));
         std::erase(g_offering, &self);
     }
 
@@ -205,7 +205,12 @@ unsigned long g_main_thread = 0;
 void take_gil_back(PyThreadState* state) {
     // The main thread is the one that finalises.
     while (finalising() && PyThread_get_thread_ident() != g_main_thread) pause();
-    PyEval_RestoreThread(state);
+    try {
+        PyEval_RestoreThread(state);
+    } catch (abi::__forced_unwind&) {
+        // It began to finalise meanwhile: as in enter_python().
+        for (;;) pause();
+    }
 }
 
 Gate* gil_gate() noexcept { return &g_gate; }

@@ -76,7 +76,7 @@ IrqReturn call(ActionObject& a, const py::object& function) {
     PyObject* result = nullptr;
     {
         const py::object line = py::cast(a.line);
-        result = PyObject_CallOneArg(f.ptr(), line.ptr());
+        result = enter_python([&] { return PyObject_CallOneArg(f.ptr(), line.ptr()); });
     }
     if (result != nullptr) {
         if (PyLong_Check(result) && !PyBool_Check(result)) {
@@ -111,7 +111,7 @@ void softirq(Domain& domain, unsigned, Task&, GatePass& pass, void* arg) {
     auto* slot = static_cast<PyObject**>(arg);
     const py::object handler = py::reinterpret_borrow<py::object>(*slot);
     if (!handler) return;  // halted meanwhile
-    PyObject* result = PyObject_CallNoArgs(handler.ptr());
+    PyObject* result = enter_python([&] { return PyObject_CallNoArgs(handler.ptr()); });
     if (result != nullptr)
         Py_DECREF(result);
     else

@@ -5,6 +5,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cxxabi.h>
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
@@ -82,6 +85,18 @@ public:
 private:
     PyThreadState* state_;
 };
+
+// A user's function, called by the engine. A finalising interpreter ends a daemon thread by force, unwinding it; but
+// what lies behind this call, perhaps on the stack of a simulated task, must not be unwound so: the thread stays where
+// it is until the process ends.
+template <class F>
+PyObject* enter_python(F&& call) {
+    try {
+        return call();
+    } catch (abi::__forced_unwind&) {
+        for (;;) pause();
+    }
+}
 
 // timeout=None or seconds. Throws ValueError/TypeError (error_already_set).
 double timeout_seconds(py::handle timeout);  // negative: none

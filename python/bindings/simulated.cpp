@@ -15,7 +15,7 @@ namespace {
 // m.at(): a call of the user's in hard-interrupt context. GIL: the reference is the machine's until the call.
 void device(void* fn) {
     PyObject* const function = static_cast<PyObject*>(fn);
-    PyObject* result = PyObject_CallNoArgs(function);
+    PyObject* result = enter_python([&] { return PyObject_CallNoArgs(function); });
     if (result == nullptr) {
         Task* task = current_task();
         Py_XDECREF(report_handler_error(function, task != nullptr ? task->domain.load() : nullptr));

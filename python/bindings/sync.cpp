@@ -151,7 +151,7 @@ PyObject* queue_wait_event(PyObject* self, PyObject* const* args, Py_ssize_t nar
                 auto ready = [&] {
                     GatePass pass(task);
                     pass.want(plain_gate());
-                    PyObject* answer = PyObject_CallNoArgs(predicate);
+                    PyObject* answer = enter_python([&] { return PyObject_CallNoArgs(predicate); });
                     const int truth = answer != nullptr ? PyObject_IsTrue(answer) : -1;
                     Py_XDECREF(answer);
                     if (truth >= 0) return truth != 0;

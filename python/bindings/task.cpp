@@ -54,7 +54,7 @@ void run(Task& self, void* arg) {
     GatePass pass(self);
     pass.want(plain_gate());
     Spawned& s = **held;
-    s.result = PyObject_Call(s.fn, s.args, nullptr);
+    s.result = enter_python([&] { return PyObject_Call(s.fn, s.args, nullptr); });
     Py_CLEAR(s.args);
     if (s.result == nullptr) {
         PyObject *type, *value, *traceback;

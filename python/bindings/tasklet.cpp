@@ -40,7 +40,7 @@ void callback(Tasklet* tasklet) {
     // A run that disable() called off and a scheduling that came meanwhile become one run: it ends both.
     const unsigned expected = tasklet->scheduled() ? 2 : 1;
     for (; t->references > expected; --t->references) Py_DECREF(self);
-    PyObject* result = t->func != nullptr ? PyObject_CallOneArg(t->func, self) : nullptr;
+    PyObject* result = t->func != nullptr ? enter_python([&] { return PyObject_CallOneArg(t->func, self); }) : nullptr;
     if (result != nullptr)
         Py_DECREF(result);
     else if (PyErr_Occurred())

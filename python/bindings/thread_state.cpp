@@ -57,7 +57,7 @@ void after(void*, Task&, Task& to) {
     } else if (now != nullptr) {
         PyEval_SaveThread();
     } else {
-        PyEval_RestoreThread(wanted);
+        take_gil_back(wanted);
     }
     if (to.gate_state != nullptr) bh_bind_thread_state(state_of(to));
 }
@@ -69,7 +69,7 @@ void before_on_threads(void*, Task& from, Task&) {
     if (from.gate_attached) from.gate_state = PyEval_SaveThread();
 }
 void after_on_threads(void*, Task&, Task& to) {
-    if (to.gate_attached) PyEval_RestoreThread(state_of(to));
+    if (to.gate_attached) take_gil_back(state_of(to));
 }
 
 // Making a thread state, and its stack of frames with the first call, takes longer than all that a short item does.
@@ -170,7 +170,7 @@ bool is_fiber(const Task& task) noexcept {
 }
 
 void attach(Task& self) {
-    PyEval_RestoreThread(state_of(self));
+    take_gil_back(state_of(self));
     if (is_fiber(self)) bh_bind_thread_state(state_of(self));
 }
 

@@ -54,7 +54,7 @@ void callback(Timer* timer) {
         Py_INCREF(self);
     Task* task = current_task();
     t->runner = task;
-    PyObject* result = PyObject_CallOneArg(t->func, self);
+    PyObject* result = enter_python([&] { return PyObject_CallOneArg(t->func, self); });
     if (result != nullptr)
         Py_DECREF(result);
     else

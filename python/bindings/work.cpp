@@ -13,8 +13,9 @@ PyObject* g_run_name = nullptr;
 namespace {
 
 PyObject* invoke(PyWork* w, PyObject* self) {
-    if (w->func != nullptr) return PyObject_CallOneArg(w->func, self);
-    return PyObject_CallMethodNoArgs(self, g_run_name);
+    return enter_python([&] {
+        return w->func != nullptr ? PyObject_CallOneArg(w->func, self) : PyObject_CallMethodNoArgs(self, g_run_name);
+    });
 }
 
 }  // namespace
