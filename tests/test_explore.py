@@ -770,6 +770,7 @@ WRONG = {
     "replay": (lambda: schedules.Replay("x"), ValueError, "no replay string"),
     "host": (lambda: bh.Machine(schedule=schedules.Fifo()), ValueError, "schedule= needs simulated=True"),
     "voluntary": (lambda: bh.Machine(preempt="voluntary"), ValueError, "preempt='voluntary' needs simulated=True"),
+    "detection": (lambda: bh.explore(harmless, detection="sampling"), ValueError, "is for host machines"),
     "machine": (lambda: bh.Machine(simulated=True, schedule=5), TypeError, "schedule must be one of"),
 }
 

@@ -179,6 +179,11 @@ class Machine(_core.MachineBase):
             raise ValueError("preempt='voluntary' needs simulated=True: real threads are scheduled by the system")
         if not isinstance(detection, str):
             raise TypeError(f"detection must be a str, not {type(detection).__name__}")
+        if simulated and detection not in ("auto", "hooks"):
+            raise ValueError(
+                f"detection={detection!r} is for host machines: on a simulated one every sleep says so, and what blocks "
+                "for real is reported"
+            )
         if not isinstance(low_latency, bool):
             raise TypeError(f"low_latency must be a bool, not {type(low_latency).__name__}")
         if low_latency and simulated:
