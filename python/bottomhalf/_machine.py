@@ -181,8 +181,8 @@ class Machine(_core.MachineBase):
             raise TypeError(f"detection must be a str, not {type(detection).__name__}")
         if simulated and detection not in ("auto", "hooks"):
             raise ValueError(
-                f"detection={detection!r} is for host machines: on a simulated one every sleep says so, and what blocks "
-                "for real is reported"
+                f"detection={detection!r} is for host machines: on a simulated one every sleep says so, and what "
+                "blocks for real is reported"
             )
         if not isinstance(low_latency, bool):
             raise TypeError(f"low_latency must be a bool, not {type(low_latency).__name__}")

@@ -38,6 +38,7 @@ __all__ = ["detection_table", "main", "mixed_table"]
 WORKERS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _ANSWER = 0.01  # seconds that the other process takes to answer
 _BLOCK = b"x" * 1_000_000
+_BAR = 24  # columns of the longest bar
 
 # Answers each byte that comes over a socket after a while: a server that is busy elsewhere, without our GIL.
 _SERVER = """
@@ -168,6 +169,12 @@ def _spread(submit: Submit, load: Load, mix: Mix) -> list[float]:
     return taken
 
 
+def _bar(value: float, all_of: dict[str, float]) -> str:
+    # Logarithmic: from the least, which has one column, to the most.
+    least, most = min(all_of.values()), max(all_of.values())
+    return "#" * (1 + round((_BAR - 1) * math.log(value / least) / max(math.log(most / least), 1e-9)))
+
+
 def _percentile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)]
@@ -225,9 +232,12 @@ def mixed_table(rounds: int, quick: bool, say: Callable[[str], None] = print) ->
                 f"mix {mix.name!r}: {mix.short} short, {mix.compute} compute, {mix.hash} hash, {mix.answer} wait "
                 f"{_ANSWER * 1e3:.0f} ms; at once, and one every {mix.gap * 1e3:.1f} ms"
             )
+            say(f"  {'(bars: logarithmic)':28}{'total':<{_BAR}}  {'':14}p99 of the short ones")
             for name, total in total_of.items():
-                tail = f"{tail_of[name] * 1e3:9.2f} ms" if name in tail_of else f"{'-':>12}"
-                say(f"  {name:14} total {total * 1e3:8.1f} ms   p99 of the short ones {tail}")
+                line = f"  {name:14} {total * 1e3:8.1f} ms  {_bar(total, total_of):{_BAR}}"
+                if name in tail_of:
+                    line += f"  {tail_of[name] * 1e3:9.2f} ms  {_bar(tail_of[name], tail_of)}"
+                say(line.rstrip())
             say(
                 f"  against {best}, the best total: time {total_of[best] / total_of['bottomhalf']:.2f}x, "
                 f"p99 {tail_of[best] / tail_of['bottomhalf']:.1f}x; against the best p99 of all: "
