@@ -207,7 +207,7 @@ void take_gil_back(PyThreadState* state) {
     while (finalising() && PyThread_get_thread_ident() != g_main_thread) pause();
     try {
         PyEval_RestoreThread(state);
-    } catch (abi::__forced_unwind&) {
+    } catch (ForcedUnwind&) {
         // It began to finalise meanwhile: as in enter_python().
         for (;;) pause();
     }

@@ -86,6 +86,13 @@ private:
     PyThreadState* state_;
 };
 
+// How the C library unwinds a thread that it ends by force.
+#ifdef __GLIBCXX__
+using ForcedUnwind = abi::__forced_unwind;
+#else
+struct ForcedUnwind {};  // that library has no name for it
+#endif
+
 // A user's function, called by the engine. A finalising interpreter ends a daemon thread by force, unwinding it; but
 // what lies behind this call, perhaps on the stack of a simulated task, must not be unwound so: the thread stays where
 // it is until the process ends.
@@ -93,7 +100,7 @@ template <class F>
 PyObject* enter_python(F&& call) {
     try {
         return call();
-    } catch (abi::__forced_unwind&) {
+    } catch (ForcedUnwind&) {
         for (;;) pause();
     }
 }
