@@ -29,10 +29,12 @@ Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     // Pushed first, looked second; a worker that goes idle or to sleep, or that was woken, does it in the other order.
     if (pool.nr_running.load() < pool.wake_below.load()) {
         RawGuard guard(pool.lock);
+        const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
         pool.splice_inbox();
         pool.kick();
-        // Held back by its workqueue: the next one shall not have to come this way.
-        if (pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
+        // Held back by its workqueue: the next one shall not have to come this way. (Or a worker took it meanwhile and
+        // is inside it; then nothing is pending, and nobody need look.)
+        if (came && pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
     }
     // Pushed first, looked second; who closes the workqueue says so first and looks at the inbox then.
     return refusing_.load() ? pushed_while_closing(work) : Fast::queued;
