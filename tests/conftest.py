@@ -18,7 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for `import helpers` under --import-mode=importlib
 
 import helpers
-from helpers import LONG, eventually, threads
+from helpers import LONG, comm, eventually, threads
 
 import bottomhalf as bh
 
@@ -81,7 +81,7 @@ def no_thread_leaks(request, watchdog):
     yield
     if request.node.get_closest_marker("foreign_threads"):
         return
-    eventually(lambda: threads() <= before, f"threads left over beside {before}", timeout=LONG)
+    eventually(lambda: threads() <= before, lambda: f"left over: {[*map(comm, threads() - before)]}", timeout=LONG)
     eventually(lambda: set(threading.enumerate()) <= before_python, "Python threads left over", timeout=LONG)
 
 

@@ -38,7 +38,10 @@ def simulated():
 
 
 def eventually(predicate, what="", timeout=LONG):
-    """Returns the predicate's first true value; fails when it stays false for a very long time of the machine."""
+    """Returns the predicate's first true value; fails when it stays false for a very long time of the machine.
+
+    what: says what was waited for, or a function that tells what there is instead.
+    """
     value = predicate()
     machine = None if value else simulated()
     if machine is not None:
@@ -52,7 +55,7 @@ def eventually(predicate, what="", timeout=LONG):
         while not value and time.monotonic() <= deadline:
             time.sleep(0.001)
             value = predicate()
-    assert value, f"never came true: {what or predicate}"
+    assert value, f"never came true: {what() if callable(what) else what or predicate}"
     return value
 
 
@@ -288,7 +291,11 @@ def cpu_held(m, cpu):
 def threads():
     """The native ids of this process's threads; without those that simulated machines leave for the next one: who looks
     after them, and the fibers where they are threads."""
-    return {tid for tid in os.listdir("/proc/self/task") if comm(tid) not in ("bh-watch", "bh-fiber")}
+    # The system cuts its list short where it comes to a thread that is just ending: until two of them agree.
+    listed, before = os.listdir("/proc/self/task"), None
+    while listed != before:
+        listed, before = os.listdir("/proc/self/task"), listed
+    return {tid for tid in listed if comm(tid) not in ("bh-watch", "bh-fiber")}
 
 
 def comm(tid):
