@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from helpers import LONG, Item, eventually, held_item, noop, run_in_work, works_on
+from helpers import LONG, Item, blocked, eventually, held_item, noop, run_in_work, works_on
 
 import bottomhalf as bh
 
@@ -510,8 +510,6 @@ def test_change_while_somebody_flushes(m):
     """A flush that waits does not mind a change, and later flushes wait for old and new."""
     wq = m.alloc_workqueue("u", bh.WQ.UNBOUND)
     held = held_item(wq)
-    from helpers import blocked
-
     flush = blocked(wq.flush)
     wq.affinity_scope = "cpu"
     new = held_item(wq)

@@ -57,6 +57,30 @@ def test_behind_a_held_item(boot):
     assert second.runs == 2
 
 
+@pytest.mark.host("another thread runs meanwhile")
+def test_every_call_that_queues(boot):
+    """The item begins inside the call, on whichever way it is queued: nobody else lets the worker have the GIL here."""
+    m = boot(cpus=2, low_latency=True)
+    m.activate()
+    item = Item(gated=False)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        for queue in (m.system_unbound_wq.queue, lambda work: m.system_unbound_wq.queue_node(work, 0)):
+            # It waits half a millisecond at most; on a busy computer the worker may take longer.
+            for _ in range(10_000):
+                runs = item.runs
+                assert queue(item.work)
+                begun = item.runs > runs
+                item.work.flush(LONG)
+                if begun:
+                    break
+            else:
+                pytest.fail("the worker never had the GIL before the call returned")
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_what_it_takes():
     """A bool, and a host machine."""
     with pytest.raises(TypeError, match="low_latency must be a bool, not str"):

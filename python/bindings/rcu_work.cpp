@@ -78,16 +78,7 @@ bool queue_rcu_object(Workqueue& wq, PyObject* item) {
         throw py::type_error(std::string("queue_rcu() needs a bottomhalf.RcuWork, not ") + Py_TYPE(item)->tp_name);
     auto* w = reinterpret_cast<PyRcuWork*>(item);
     if (w->func == nullptr) require_runnable(reinterpret_cast<PyWork*>(w));
-    Py_INCREF(item);
-    bool queued = false;
-    try {
-        queued = queue_rcu_work(wq, w->rwork);
-    } catch (...) {
-        Py_DECREF(item);
-        throw;
-    }
-    if (!queued) Py_DECREF(item);
-    return queued;
+    return keep_if_queued(w, [&] { return queue_rcu_work(wq, w->rwork); });
 }
 
 void register_rcu_work(py::module_& m) {

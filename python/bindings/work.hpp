@@ -80,8 +80,23 @@ PyDelayedWork* as_delayed(PyObject* o, const char* call);
 void require_runnable(PyWork* w);
 bool overrides_run(PyObject* self) noexcept;  // its class has a run() of its own
 
-// Queueing calls for Python items: they hold the object while it is pending. New references / bools, never throw past
-// C.
+// Queues an item, which holds its object while it is pending: the reference is taken before, for the item may run at
+// once and be over when queue() returns.
+template <class W, class Queue>
+bool keep_if_queued(W* w, Queue&& queue) {
+    Py_INCREF(w);
+    bool queued = false;
+    try {
+        queued = queue();
+    } catch (...) {
+        Py_DECREF(w);
+        throw;
+    }
+    if (!queued) Py_DECREF(w);
+    return queued;
+}
+
+// Queueing calls for Python items. They throw what the engine throws.
 bool queue_object(Workqueue& wq, PyWork* w, int cpu);
 bool queue_node_object(Workqueue& wq, PyWork* w, int node);
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);

@@ -99,47 +99,22 @@ void require_runnable(PyWork* w) {
 bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
     if (w->func == nullptr) [[unlikely]]
         require_runnable(w);
-    Py_INCREF(w);
-    bool queued = false;
-    try {
-        queued = wq.queue(w->work, cpu);
-    } catch (...) {
-        Py_DECREF(w);
-        throw;
-    }
-    if (!queued)
-        Py_DECREF(w);
-    else
-        after_queueing(wq.domain(), w->work);
+    const bool queued = keep_if_queued(w, [&] { return wq.queue(w->work, cpu); });
+    if (queued) after_queueing(wq.domain(), w->work);
     return queued;
 }
 
 bool queue_node_object(Workqueue& wq, PyWork* w, int node) {
     if (w->func == nullptr) require_runnable(w);
-    Py_INCREF(w);
-    bool queued = false;
-    try {
-        queued = wq.queue_node(w->work, node);
-    } catch (...) {
-        Py_DECREF(w);
-        throw;
-    }
-    if (!queued) Py_DECREF(w);
+    const bool queued = keep_if_queued(w, [&] { return wq.queue_node(w->work, node); });
+    if (queued) after_queueing(wq.domain(), w->work);
     return queued;
 }
 
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu) {
     if (w->func == nullptr) require_runnable(reinterpret_cast<PyWork*>(w));
-    Py_INCREF(w);
-    bool queued = false;
-    try {
-        queued = queue_delayed_work(wq, w->dwork, seconds_to_jiffies(seconds, wq.domain().hz), cpu);
-    } catch (...) {
-        Py_DECREF(w);
-        throw;
-    }
-    if (!queued) Py_DECREF(w);
-    return queued;
+    return keep_if_queued(
+        w, [&] { return queue_delayed_work(wq, w->dwork, seconds_to_jiffies(seconds, wq.domain().hz), cpu); });
 }
 
 bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu) {

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _FOREVER = (1 << 63) - 1
 
-# What a machine was booted with: the engine's own arguments but for the schedule, seed, at_exit.
+# What a machine was booted with: the engine's own arguments before and behind the schedule, seed, at_exit, topology.
 _Booted = tuple[
     tuple[int, int, bool, str, bool, bool], tuple[str, list[int], bool], int | None, str, Topology | None
 ]

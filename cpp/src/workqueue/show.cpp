@@ -105,7 +105,7 @@ std::vector<std::string> WorkqueueSubsystem::show_all(Task& self) {
     char text[128];
     for (auto& wq : workqueues()) {
         bool named = false;
-        for (PoolWorkqueue* pwq : pwqs_of(*wq)) {
+        for (PoolWorkqueue* pwq : wq->pool_workqueues()) {
             WorkerPool& pool = *pwq->pool;
             RawGuard guard(pool.lock);
             pool.splice_inbox();

@@ -114,7 +114,6 @@ public:
     // the pool's lock.
     Gate* gate_of_running();
     std::string running_name(const Worker& worker, Gate* held);
-    std::vector<PoolWorkqueue*> pwqs_of(const Workqueue& wq) const { return wq.pool_workqueues(); }
     // The pool for these CPUs and attributes; shared by all workqueues that have the same.
     WorkerPool& unbound_pool(const WorkqueueAttrs& attrs, const CpuMask& pod);
     void run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass);
