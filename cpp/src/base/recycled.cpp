@@ -3,13 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BH_KEEP_NOTHING 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BH_KEEP_NOTHING 1
-#endif
-#endif
+#include "bottomhalf/base/sanitizer.hpp"
 
 namespace bottomhalf {
 
@@ -65,7 +59,8 @@ void* recycled_memory(std::size_t size) {
 
 void recycle_memory(void* memory, std::size_t size) noexcept {
     const std::size_t c = class_of(size);
-#ifdef BH_KEEP_NOTHING
+#if defined(BOTTOMHALF_ASAN) || defined(BOTTOMHALF_TSAN)
+    // The sanitizer is to see that it was freed.
     const bool full = true;
 #else
     const bool full = t_kept.closed || c >= kClasses || t_kept.bytes + c * kUnit > kMostBytes;

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "bottomhalf/base/sanitizer.hpp"
 #include "bottomhalf/sync/shared.hpp"
 #include "support/machine_fixture.hpp"
 
@@ -300,7 +301,7 @@ TEST(SimulatedMachine, MayBeDestroyedByAnotherThreadWhileItsOwnGoesOn) {
 }
 
 TEST(HostMachine, ForkedChildKnowsThatItsMachineIsDead) {
-#if defined(__SANITIZE_THREAD__)
+#ifdef BOTTOMHALF_TSAN
     GTEST_SKIP() << "ThreadSanitizer cannot start threads in a forked child";
 #endif
     MachineOptions o;

@@ -19,15 +19,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bottomhalf/base/sanitizer.hpp"
 #include "bottomhalf/sched/jiffies.hpp"
-
-#if defined(__SANITIZE_THREAD__)
-#define BOTTOMHALF_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BOTTOMHALF_TSAN 1
-#endif
-#endif
 
 namespace bottomhalf {
 

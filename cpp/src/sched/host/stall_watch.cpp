@@ -209,7 +209,7 @@ std::uint64_t wait_of(void (*fn)()) {
         auto* given = static_cast<std::shared_ptr<Probe>*>(arg);
         const std::shared_ptr<Probe> probe = *given;
         delete given;
-        probe->thread.store(static_cast<int>(syscall(SYS_gettid)));
+        probe->thread.store(this_thread());
         probe->fn();
         return nullptr;
     };

@@ -22,13 +22,13 @@ class FiberThread {};
 }  // namespace bottomhalf
 #endif
 
-#ifdef BH_ASAN
+#ifdef BOTTOMHALF_ASAN
 extern "C" {
 void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom, std::size_t size);
 void __sanitizer_finish_switch_fiber(void* fake_stack_save, const void** bottom_old, std::size_t* size_old);
 }
 #endif
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
 extern "C" {
 void* __tsan_get_current_fiber(void);
 void* __tsan_create_fiber(unsigned flags);
@@ -225,7 +225,7 @@ Fiber::Fiber() noexcept {
 #if BOTTOMHALF_HOST
     if (on_threads()) thread_ = std::make_unique<FiberThread>();
 #endif
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
     tsan_ = __tsan_get_current_fiber();
 #endif
 }
@@ -250,14 +250,14 @@ Fiber::Fiber(Pooled) {
     bottom_ = mapping_ + guard;
     size_ = kStackSize;
     sp_ = initial_frame();
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
     tsan_ = __tsan_create_fiber(0);
 #endif
 }
 
 Fiber::~Fiber() {
     if (mapping_ == nullptr) return;
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
     __tsan_destroy_fiber(tsan_);
 #endif
     munmap(mapping_, size_ + page_size());
@@ -322,7 +322,7 @@ void Fiber::release(Fiber& fiber) noexcept {
 
 // The first thing on the stack that a switch reached.
 BH_NO_TSAN void FiberPool::arrived(Fiber& here) noexcept {
-#ifdef BH_ASAN
+#ifdef BOTTOMHALF_ASAN
     // What the left stack's bounds are is known now, which is how a native fiber learns them.
     __sanitizer_finish_switch_fiber(here.fake_stack_, &t_left->bottom_, &t_left->size_);
 #endif
@@ -343,10 +343,10 @@ BH_NO_TSAN void Fiber::switch_to(Fiber& from, Fiber& to) noexcept {
     from.uncaught_exceptions_ = globals.uncaught;
     t_left = &from;
     t_reached = &to;
-#ifdef BH_ASAN
+#ifdef BOTTOMHALF_ASAN
     __sanitizer_start_switch_fiber(&from.fake_stack_, to.bottom_, to.size_);
 #endif
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
     // A switch orders what the two fibers do: they are one thread. Races between virtual CPUs are for a checker that
     // knows what a schedule may reorder; without this order every object that outlives its tasks would be reported.
     __tsan_switch_to_fiber(to.tsan_, 0);

@@ -3,22 +3,9 @@
 // A switch of fibers implies synchronisation: they are one thread. The simulator's own books are not looked at.
 #pragma once
 
-#if defined(__SANITIZE_ADDRESS__)
-#define BH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BH_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define BH_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BH_TSAN 1
-#endif
-#endif
+#include "bottomhalf/base/sanitizer.hpp"
 
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
 extern "C" {
 void __tsan_ignore_thread_begin(void);
 void __tsan_ignore_thread_end(void);
@@ -27,7 +14,7 @@ void __tsan_ignore_thread_end(void);
 
 namespace bottomhalf {
 
-#ifdef BH_TSAN
+#ifdef BOTTOMHALF_TSAN
 inline void tsan_ignore() noexcept { __tsan_ignore_thread_begin(); }
 inline void tsan_heed() noexcept { __tsan_ignore_thread_end(); }
 #else

@@ -1,6 +1,8 @@
 // Who goes on, where and when.
 #include "simulation.hpp"
 
+#include "bottomhalf/base/sanitizer.hpp"
+
 namespace bottomhalf {
 namespace {
 
@@ -194,7 +196,7 @@ TEST_F(Dispatch, InitFollowsItsCpu) {
 }
 
 TEST_F(Dispatch, TenThousandTasks) {
-#if defined(__SANITIZE_THREAD__)
+#ifdef BOTTOMHALF_TSAN
     constexpr int kTasks = 500;  // ThreadSanitizer keeps more than a megabyte for each, and not that many
 #else
     constexpr int kTasks = 10'000;
