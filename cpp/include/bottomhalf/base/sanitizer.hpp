@@ -1,4 +1,4 @@
-// BOTTOMHALF_ASAN, BOTTOMHALF_TSAN: defined where this is compiled for that sanitizer; gcc and clang say it differently.
+// BOTTOMHALF_ASAN, BOTTOMHALF_TSAN: compiled for that sanitizer; gcc and clang say it differently.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
