@@ -150,5 +150,7 @@ PROPERTIES: dict[str, property] = {
     "cpumask": _single("cpumask", "The CPUs where its items may run. Settable on unbound workqueues; None: all."),
     "affinity_scope": _single("affinity_scope", "The affinity scope. Settable on unbound workqueues."),
     "affinity_strict": _single("affinity_strict", "Do workers stay in their pod? Settable on unbound workqueues."),
-    "per_cpu": property(lambda wq: not wq._flags & (WQ.UNBOUND | WQ.MANAGED), doc="Do items stay on the CPU that they are queued on?"),
+    "per_cpu": property(
+        lambda wq: not wq._flags & (WQ.UNBOUND | WQ.MANAGED), doc="Do items stay on the CPU that they are queued on?"
+    ),
 }
