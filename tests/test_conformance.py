@@ -188,6 +188,15 @@ def test_no_such_file(capsys):
     assert "nowhere.txt.gz" in capsys.readouterr().err
 
 
+def test_too_few_cpus(capsys):
+    """Programs name CPU 1."""
+    with pytest.raises(SystemExit, match="2"):
+        run.main([str(DATA / "basics.txt.gz"), "--cpus", "1"])
+    assert "--cpus 1" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="cpus=1"):
+        open_face(simulated=True, cpus=1)
+
+
 def test_the_command():
     """Run as a file it prints what was recorded, byte for byte."""
     command = [sys.executable, run.__file__, "--python", DATA / "basics.txt.gz"]

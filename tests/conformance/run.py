@@ -22,7 +22,10 @@ SHOWN = 20  # differences
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, or 1 for differences and 2 for what cannot be read."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.cpus < 2:
+        parser.error(f"--cpus {options.cpus}: programs queue on CPU 1, so from 2 on")
     try:
         programs = list(parse_programs(read_text(options.programs)))
         recorded = None if options.compare is None else read_text(options.compare).splitlines()
