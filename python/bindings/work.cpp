@@ -255,7 +255,7 @@ PyObject* work_run(PyObject* self, PyObject*) {
 PyObject* get_pending(PyObject* self, void*) {
     return PyBool_FromLong(reinterpret_cast<PyWork*>(self)->work.pending());
 }
-PyObject* get_armed(PyObject* self, void*) {
+PyObject* get_timer_pending(PyObject* self, void*) {
     return PyBool_FromLong(timer_pending(reinterpret_cast<PyDelayedWork*>(self)->dwork.timer));
 }
 PyObject* get_busy(PyObject* self, void*) {
@@ -410,7 +410,7 @@ PyGetSetDef work_getset[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyGetSetDef delayed_getset[] = {
-    {"armed", get_armed, nullptr,
+    {"timer_pending", get_timer_pending, nullptr,
      "Whether its timer runs down, so that it is pending but not queued yet (Linux: timer_pending(&dwork->timer)). A "
      "hint.",
      nullptr},

@@ -166,7 +166,7 @@ class DelayedWork(GatedWork, bh.DelayedWork):
         return queue.wq.mod_delayed(self, delay, cpu=cpu)
 
     def goes_on(self) -> bool:
-        return super().goes_on() or (self.short and self.armed)
+        return super().goes_on() or (self.short and self.timer_pending)
 
 
 class Kick:

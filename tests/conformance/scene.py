@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -71,7 +72,8 @@ class Scene:
         """Waits for rest, which begins another epoch; False when it does not come."""
         try:
             self._settle(self._anything_goes_on)
-        except TimeoutError:
+        except TimeoutError as error:
+            logging.getLogger(__name__).warning("%s", error)
             return False
         self.log.epoch += 1
         return True

@@ -12,6 +12,7 @@ import bottomhalf as bh
 HORIZON = 1.0  # seconds: what comes later does not count
 PATIENCE = 20.0  # seconds until a host machine that does not come to rest is given up
 PAUSE = 0.0005  # seconds between two looks at the threads
+MONITOR = b"bh-monitor"  # the thread that looks for workers which block unannounced
 LOOKS = 2  # equal to the one before
 
 
@@ -29,6 +30,7 @@ class HostRest:
 
     def __init__(self) -> None:
         self._status: dict[str, int] = {}  # by thread: its open status file, read again and again
+        self._awake = ""  # the name of the thread that was found awake last
 
     def close(self) -> None:
         """Closes what it reads from."""
@@ -45,9 +47,17 @@ class HostRest:
             time.sleep(PAUSE)
             now = None if goes_on() else self._sleepers()
             equal = equal + 1 if now is not None and now == last else 0
-            last = now
             if time.monotonic() > deadline:
-                raise TimeoutError("the machine does not come to rest")
+                raise TimeoutError(f"the machine does not come to rest: {self._reason(goes_on(), last, now)}")
+            last = now
+
+    def _reason(self, goes_on: bool, last: list[bytes] | None, now: list[bytes] | None) -> str:
+        if goes_on:
+            return "a handler, tasklet or timer goes on"
+        if now is None:
+            return f"thread '{self._awake}' is awake"
+        moved = [mark.decode().split()[0] for mark in now if mark not in (last or ())]
+        return f"threads {', '.join(moved)} wake again and again"
 
     def _sleepers(self) -> list[bytes] | None:
         """What changes when one of the other threads does anything, or None if one is awake."""
@@ -62,7 +72,7 @@ class HostRest:
         return marks
 
     def _mark(self, thread: str) -> bytes | None:
-        """A thread and its counts of switches, None: it does not sleep, or is gone."""
+        """A thread's name, number and counts of switches, None: it does not sleep, or is gone."""
         try:
             if thread not in self._status:
                 self._status[thread] = os.open(f"/proc/self/task/{thread}/status", os.O_RDONLY)
@@ -71,5 +81,10 @@ class HostRest:
             if thread in self._status:  # the number may be given to another thread
                 os.close(self._status.pop(thread))
             return None
-        state = status[status.index(b"\nState:\t") + 8 :][:1]
-        return thread.encode() + status[status.rindex(b"\nvoluntary_ctxt_switches:") :] if state in b"SD" else None
+        name = status[len(b"Name:\t") : status.index(b"\n")]
+        if status[status.index(b"\nState:\t") + 8 :][:1] not in b"SD":
+            self._awake = name.decode()
+            return None
+        # The monitor looks at workers by the clock; what it does about them shows in theirs.
+        counts = b"" if name == MONITOR else status[status.rindex(b"\nvoluntary_ctxt_switches:") :]
+        return name + b"/" + thread.encode() + counts

@@ -154,7 +154,7 @@ def delayed_work_pending(scene: Scene, words: Words) -> str:
 
 
 def dwork_timer_pending(scene: Scene, words: Words) -> str:
-    return answer(scene.delayed(words, 0).armed)
+    return answer(scene.delayed(words, 0).timer_pending)
 
 
 def work_busy(scene: Scene, words: Words) -> str:
