@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conformance import run
+from conformance import run, settling
 from conformance.face import open_face
 from conformance.programs import Program, ProgramError, differences, parse_programs, read_text
 from helpers import LONG
@@ -150,6 +150,15 @@ def test_a_call_that_hangs(face):
     lines = face.run(Program(7, (*held, "close 0", "async 1 flush_work 0", "join 1", "poll 1")))
     assert lines[-5:-2] == ["PROG 7 OP 6 async 1 flush_work 0 -> started", "PROG 7 OP 7 join 1 -> STUCK"] + lines[-3:-2]
     assert answers(face, "init_work 0") == ["ok", "-", "w0=0/0/0"]
+
+
+def test_no_rest(monkeypatch, caplog, no_thread_leaks):
+    """A host machine that never rests: settle answers TIMEOUT, and the reason is told."""
+    monkeypatch.setattr(settling, "PATIENCE", 0.05)
+    with open_face(simulated=False) as face:
+        results = answers(face, "alloc_workqueue 0 0 0", "init_work 0 sleep=500", "queue_work 0 0", "settle")
+    assert results[3] == "TIMEOUT"
+    assert "goes on" in caplog.text
 
 
 # --- files and the command -------------------------------------------------------------------------------------------
