@@ -152,13 +152,14 @@ def test_a_call_that_hangs(face):
     assert answers(face, "init_work 0") == ["ok", "-", "w0=0/0/0"]
 
 
-def test_no_rest(monkeypatch, caplog, no_thread_leaks):
+def test_no_rest(monkeypatch, capsys, no_thread_leaks):
     """A host machine that never rests: settle answers TIMEOUT, and the reason is told."""
-    monkeypatch.setattr(settling, "PATIENCE", 0.05)
+    monkeypatch.setattr(settling, "PATIENCE", 0)
+    monkeypatch.setattr(settling, "PATIENT_LOOKS", 10)
     with open_face(simulated=False) as face:
-        results = answers(face, "alloc_workqueue 0 0 0", "init_work 0 sleep=500", "queue_work 0 0", "settle")
+        results = answers(face, "alloc_workqueue 0 0 0", "init_work 0 sleep=2000", "queue_work 0 0", "settle")
     assert results[3] == "TIMEOUT"
-    assert "goes on" in caplog.text
+    assert "goes on" in capsys.readouterr().err
 
 
 # --- files and the command -------------------------------------------------------------------------------------------
