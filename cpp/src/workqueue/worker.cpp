@@ -174,7 +174,12 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     pool.hash_add(worker);
     work.entry.unlink();
     const bool intensive = (pwq->wq->flags() & wq_flag::kCpuIntensive) != 0;
-    if (intensive) worker.set_flags(Worker::kCpuIntensive);
+    if (intensive) {
+        worker.set_flags(Worker::kCpuIntensive);
+        // What came while it counted lies where nobody looks any more. First the count, then the look, as in
+        // doze_off().
+        pool.splice_inbox();
+    }
     // Unbound and CPU-intensive workers never hold back the next start.
     if (!pool.worklist.empty()) pool.kick();
     pool.watch_behind();
