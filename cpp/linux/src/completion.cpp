@@ -39,9 +39,7 @@ long timed(Completion* x, unsigned long timeout, const char* call, bool interrup
     return left > 0 ? left : 1;
 }
 
-void untimed(Completion* x, const char* call) {
-    throw_unless_ok(consume(usable(x, call), INT64_MAX, call), call);
-}
+void untimed(Completion* x, const char* call) { throw_unless_ok(consume(usable(x, call), INT64_MAX, call), call); }
 
 }  // namespace
 

@@ -26,17 +26,17 @@ bool bh_linux_flush_delayed_work(DelayedWork* dwork) {
 }
 bool bh_linux_cancel_delayed_work(DelayedWork* dwork) { return cancel_delayed_work(*dwork); }
 bool bh_linux_cancel_delayed_work_sync(DelayedWork* dwork) {
-    return taking_back("cancel_delayed_work_sync",
-                       [&](bool* was) { cancel_delayed_work_sync(*dwork, kForever, was); },
-                       [&] { return cancel_delayed_work(*dwork); });
+    return taking_back(
+        "cancel_delayed_work_sync", [&](bool* was) { cancel_delayed_work_sync(*dwork, kForever, was); },
+        [&] { return cancel_delayed_work(*dwork); });
 }
 bool bh_linux_disable_delayed_work(DelayedWork* dwork) {
     return as_linux("disable_delayed_work", false, [&] { return disable_delayed_work(*dwork); });
 }
 bool bh_linux_disable_delayed_work_sync(DelayedWork* dwork) {
-    return taking_back("disable_delayed_work_sync",
-                       [&](bool* was) { disable_delayed_work_sync(*dwork, kForever, was); },
-                       [&] { return disable_delayed_work(*dwork); });
+    return taking_back(
+        "disable_delayed_work_sync", [&](bool* was) { disable_delayed_work_sync(*dwork, kForever, was); },
+        [&] { return disable_delayed_work(*dwork); });
 }
 bool bh_linux_enable_delayed_work(DelayedWork* dwork) {
     return as_linux("enable_delayed_work", true, [&] { return enable_delayed_work(*dwork); });

@@ -64,12 +64,12 @@ struct Node {
     unsigned mode = 0;
     bool directory = false;
     FileOps ops{};
-    void* data = nullptr;                       // inode->i_private
-    std::int64_t dev = -1;                      // of a device node
-    const void* key = nullptr;                  // what it was registered with
-    std::function<std::string()> text;          // a file of one value: what it shows
-    std::function<int(std::string)> set_text;   // and takes
-    std::shared_ptr<void> keep;                 // what its functions need
+    void* data = nullptr;                      // inode->i_private
+    std::int64_t dev = -1;                     // of a device node
+    const void* key = nullptr;                 // what it was registered with
+    std::function<std::string()> text;         // a file of one value: what it shows
+    std::function<int(std::string)> set_text;  // and takes
+    std::shared_ptr<void> keep;                // what its functions need
 };
 
 class Files {

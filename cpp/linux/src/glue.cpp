@@ -51,8 +51,9 @@ void null_pointer(const char* call) {
     Task& self = me();
     Domain& domain = here();
     log(domain, LogLevel::alert, "BUG: kernel NULL pointer dereference, address: 0000000000000000");
-    log(domain, LogLevel::alert, std::string("Oops: ") + call + " CPU: " + std::to_string(self.cpu.load()) +
-                                     " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
+    log(domain, LogLevel::alert,
+        std::string("Oops: ") + call + " CPU: " + std::to_string(self.cpu.load()) +
+            " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
     throw MisuseError("kernel-oops", std::string(call) + ": a null pointer was handed in; was an allocation checked?");
 }
 
@@ -69,9 +70,9 @@ bool lockdep_reported(const char* what) {
 namespace {
 
 // Rules of the engine for which Linux has a WARN_ONCE of no words.
-const char* plain_rules[] = {"work-without-function", "queue-node-bound",   "attrs-fixed",      "min-active-fixed",
-                             "max-active-fixed",      "disable-overflow",   "unbalanced-enable", "timer-flags",
-                             "delete-sync-in-hardirq", "irq-already-free", "spinlock-not-owner", "mutex-not-owner",
+const char* plain_rules[] = {"work-without-function",   "queue-node-bound", "attrs-fixed",        "min-active-fixed",
+                             "max-active-fixed",        "disable-overflow", "unbalanced-enable",  "timer-flags",
+                             "delete-sync-in-hardirq",  "irq-already-free", "spinlock-not-owner", "mutex-not-owner",
                              "destroy-system-workqueue"};
 
 }  // namespace
@@ -99,8 +100,9 @@ bool warned_about(const char* call) {
         report_atomic(me(), call);
     } catch (const DeadlockError& e) {
         // Linux would hang, and lockdep say so; here the call ends.
-        log(domain, LogLevel::err, std::string("INFO: task ") + me().name + ":" + std::to_string(me().pid.load()) +
-                                       " would be blocked for ever: " + e.what());
+        log(domain, LogLevel::err,
+            std::string("INFO: task ") + me().name + ":" + std::to_string(me().pid.load()) +
+                " would be blocked for ever: " + e.what());
         return false;
     } catch (...) {
         return false;

@@ -25,7 +25,9 @@ int requested(F&& f) {
     }
 }
 
-void run_action(Domain&, unsigned, Task&, GatePass&, void* action) { reinterpret_cast<void (*)(void*)>(action)(nullptr); }
+void run_action(Domain&, unsigned, Task&, GatePass&, void* action) {
+    reinterpret_cast<void (*)(void*)>(action)(nullptr);
+}
 
 }  // namespace
 

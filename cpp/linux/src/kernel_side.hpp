@@ -41,9 +41,8 @@ public:
     template <class Part>
     Part& part() {
         static const char key = 0;
-        return *static_cast<Part*>(part(&key, [](Domain& domain) -> std::shared_ptr<void> {
-            return std::make_shared<Part>(domain);
-        }));
+        return *static_cast<Part*>(
+            part(&key, [](Domain& domain) -> std::shared_ptr<void> { return std::make_shared<Part>(domain); }));
     }
 
 private:
@@ -55,10 +54,10 @@ private:
 
     Domain& domain_;
     RawLock lock_;
-    std::set<std::string> warned_;                         // L
-    std::map<std::string, Rate> rates_;                    // L
-    std::vector<std::shared_ptr<Workqueue>> workqueues_;   // L
-    std::map<const void*, std::shared_ptr<void>> parts_;   // L
+    std::set<std::string> warned_;                        // L
+    std::map<std::string, Rate> rates_;                   // L
+    std::vector<std::shared_ptr<Workqueue>> workqueues_;  // L
+    std::map<const void*, std::shared_ptr<void>> parts_;  // L
 };
 
 }  // namespace bottomhalf::linux_api

@@ -12,9 +12,11 @@ void lock_spin(SpinLock* lock, SpinKind kind, const char* call) {
     Task& self = me();
     SpinLock& l = usable(lock, call);
     if (l.owner() == &self) {
-        log(here(), LogLevel::emerg, "BUG: spinlock recursion on CPU#" + std::to_string(self.cpu.load()) + ", " +
-                                         self.name + "/" + std::to_string(self.pid.load()));
-        throw DeadlockError(std::string(call) + ": " + describe_task(self) + " holds this lock already; it does not nest");
+        log(here(), LogLevel::emerg,
+            "BUG: spinlock recursion on CPU#" + std::to_string(self.cpu.load()) + ", " + self.name + "/" +
+                std::to_string(self.pid.load()));
+        throw DeadlockError(std::string(call) + ": " + describe_task(self) +
+                            " holds this lock already; it does not nest");
     }
     past_lockdep([&] {
         l.lock(self, kind);

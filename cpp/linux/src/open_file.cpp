@@ -65,7 +65,8 @@ public:
         try {
             close();
         } catch (const std::exception& e) {
-            log(domain_, LogLevel::err, std::string("release() of ") + name() + " ended with an exception: " + e.what());
+            log(domain_, LogLevel::err,
+                std::string("release() of ") + name() + " ended with an exception: " + e.what());
         } catch (const MachineExit&) {
         }
     }
@@ -103,7 +104,8 @@ public:
             const unsigned mask = file_.ops->poll(&file_, first ? poller.table() : &again);
             if ((mask & (events | kAlwaysPolled)) != 0) return mask & (events | kAlwaysPolled);
             if (deadline <= domain_.now()) return 0;
-            if (task_sleep(self, deadline, "poll") == Wake::interrupted) throw Interrupted("poll: interrupted by a signal");
+            if (task_sleep(self, deadline, "poll") == Wake::interrupted)
+                throw Interrupted("poll: interrupted by a signal");
         }
     }
     void close() override {

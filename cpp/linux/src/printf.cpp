@@ -124,12 +124,24 @@ private:
     void signed_value(const Spec& spec) {
         long long v = 0;
         switch (spec.length) {
-            case Spec::hh: v = static_cast<signed char>(va_arg(args_, int)); break;
-            case Spec::h: v = static_cast<short>(va_arg(args_, int)); break;
-            case Spec::l: v = va_arg(args_, long); break;
-            case Spec::ll: v = va_arg(args_, long long); break;
-            case Spec::z: v = va_arg(args_, std::ptrdiff_t); break;
-            case Spec::none: v = va_arg(args_, int); break;
+            case Spec::hh:
+                v = static_cast<signed char>(va_arg(args_, int));
+                break;
+            case Spec::h:
+                v = static_cast<short>(va_arg(args_, int));
+                break;
+            case Spec::l:
+                v = va_arg(args_, long);
+                break;
+            case Spec::ll:
+                v = va_arg(args_, long long);
+                break;
+            case Spec::z:
+                v = va_arg(args_, std::ptrdiff_t);
+                break;
+            case Spec::none:
+                v = va_arg(args_, int);
+                break;
         }
         put(spec.pattern("ll").c_str(), v);
     }
@@ -137,12 +149,24 @@ private:
     void unsigned_value(const Spec& spec) {
         unsigned long long v = 0;
         switch (spec.length) {
-            case Spec::hh: v = static_cast<unsigned char>(va_arg(args_, unsigned)); break;
-            case Spec::h: v = static_cast<unsigned short>(va_arg(args_, unsigned)); break;
-            case Spec::l: v = va_arg(args_, unsigned long); break;
-            case Spec::ll: v = va_arg(args_, unsigned long long); break;
-            case Spec::z: v = va_arg(args_, std::size_t); break;
-            case Spec::none: v = va_arg(args_, unsigned); break;
+            case Spec::hh:
+                v = static_cast<unsigned char>(va_arg(args_, unsigned));
+                break;
+            case Spec::h:
+                v = static_cast<unsigned short>(va_arg(args_, unsigned));
+                break;
+            case Spec::l:
+                v = va_arg(args_, unsigned long);
+                break;
+            case Spec::ll:
+                v = va_arg(args_, unsigned long long);
+                break;
+            case Spec::z:
+                v = va_arg(args_, std::size_t);
+                break;
+            case Spec::none:
+                v = va_arg(args_, unsigned);
+                break;
         }
         put(spec.pattern("ll").c_str(), v);
     }
@@ -364,9 +388,7 @@ int bh_linux_scnprintf(char* buffer, std::size_t size, const char* fmt, ...) {
     va_end(args);
     return n;
 }
-char* bh_linux_kvasprintf(unsigned, const char* fmt, va_list args) {
-    return strdup(format(fmt, args).c_str());
-}
+char* bh_linux_kvasprintf(unsigned, const char* fmt, va_list args) { return strdup(format(fmt, args).c_str()); }
 char* bh_linux_kasprintf(unsigned gfp, const char* fmt, ...) {
     va_list args;
     va_start(args, fmt);

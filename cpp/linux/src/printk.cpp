@@ -91,8 +91,8 @@ void bh_linux_bug_at(const char* file, int line, const char* func) {
     const std::string place = std::string(file) + ":" + std::to_string(line);
     log(here(), LogLevel::emerg, "------------[ cut here ]------------");
     log(here(), LogLevel::crit, "kernel BUG at " + place + "!");
-    log(here(), LogLevel::crit, "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) +
-                                    " Comm: " + self.name);
+    log(here(), LogLevel::crit,
+        "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
     log(here(), LogLevel::crit, "---[ end trace 0000000000000000 ]---");
     die("BUG() at " + place + " in " + func + "()");
 }
@@ -109,8 +109,8 @@ void bh_linux_panic(const char* fmt, ...) {
 
 void bh_linux_dump_stack() {
     Task& self = me();
-    log(here(), kDefaultLevel, "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) +
-                                   " Comm: " + self.name);
+    log(here(), kDefaultLevel,
+        "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
 }
 
 void bh_linux_print_hex_dump(const char* level, const char* prefix, int prefix_type, int rowsize, int groupsize,

@@ -136,7 +136,8 @@ Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* 
     node.data = data;
     return add(std::move(node));
 }
-void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent, void* value, unsigned size, int kind) {
+void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent, void* value, unsigned size,
+                             int kind) {
     Node node;
     node.path = below("/sys/kernel/debug", parent, name);
     node.mode = mode;

@@ -120,12 +120,12 @@ void bh_linux_might_sleep(const char* file, int line) {
     Task& self = me();
     if (self.preempt_count == 0 && self.irqs_off == 0) return;
     Domain& domain = here();
-    log(domain, LogLevel::err, std::string("BUG: sleeping function called from invalid context at ") + file + ":" +
-                                   std::to_string(line));
     log(domain, LogLevel::err,
-        "in_atomic(): " + std::to_string(self.preempt_count != 0) + ", irqs_disabled(): " +
-            std::to_string(self.irqs_off != 0) + ", non_block: 0, pid: " + std::to_string(self.pid.load()) +
-            ", name: " + self.name);
+        std::string("BUG: sleeping function called from invalid context at ") + file + ":" + std::to_string(line));
+    log(domain, LogLevel::err,
+        "in_atomic(): " + std::to_string(self.preempt_count != 0) +
+            ", irqs_disabled(): " + std::to_string(self.irqs_off != 0) +
+            ", non_block: 0, pid: " + std::to_string(self.pid.load()) + ", name: " + self.name);
 }
 
 void bh_linux_msleep(unsigned msecs) {

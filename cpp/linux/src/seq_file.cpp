@@ -9,7 +9,6 @@ namespace bottomhalf::linux_api {
 
 namespace {
 
-
 SeqFile* seq_of(File* file) { return static_cast<SeqFile*>(file->private_data); }
 bool is_error(const void* p) { return reinterpret_cast<std::uintptr_t>(p) >= static_cast<std::uintptr_t>(-4095); }
 

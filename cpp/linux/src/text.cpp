@@ -33,9 +33,12 @@ int parse(const char* s, unsigned base, bool may_be_negative, bool& negative, un
     bool too_big = false;
     for (;; ++s) {
         const auto c = static_cast<unsigned char>(*s);
-        const unsigned digit = std::isdigit(c) != 0 ? c - '0' : std::isalpha(c) != 0 ? std::tolower(c) - 'a' + 10u : 99u;
+        const unsigned digit = std::isdigit(c) != 0   ? c - '0'
+                               : std::isalpha(c) != 0 ? std::tolower(c) - 'a' + 10u
+                                                      : 99u;
         if (digit >= base) break;
-        too_big = too_big || __builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, digit, &value);
+        too_big =
+            too_big || __builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, digit, &value);
     }
     if (s == first) return -EINVAL;
     if (*s == '\n') ++s;
@@ -94,11 +97,15 @@ int bh_linux_kstrtobool(const char* s, bool* r) { return truth(s, r); }
 int bh_linux_kstrtoul_from_user(const char* s, std::size_t n, unsigned base, unsigned long* r) {
     return from_user(s, n, base, r);
 }
-int bh_linux_kstrtol_from_user(const char* s, std::size_t n, unsigned base, long* r) { return from_user(s, n, base, r); }
+int bh_linux_kstrtol_from_user(const char* s, std::size_t n, unsigned base, long* r) {
+    return from_user(s, n, base, r);
+}
 int bh_linux_kstrtouint_from_user(const char* s, std::size_t n, unsigned base, unsigned* r) {
     return from_user(s, n, base, r);
 }
-int bh_linux_kstrtoint_from_user(const char* s, std::size_t n, unsigned base, int* r) { return from_user(s, n, base, r); }
+int bh_linux_kstrtoint_from_user(const char* s, std::size_t n, unsigned base, int* r) {
+    return from_user(s, n, base, r);
+}
 int bh_linux_kstrtobool_from_user(const char* s, std::size_t n, bool* r) {
     if (s == nullptr) return -EFAULT;
     return truth(std::string(s, n < 4 ? n : 4).c_str(), r);

@@ -15,8 +15,9 @@ WorkqueueSubsystem& subsystem() { return *here().workqueues; }
 // What a module may pass and the engine would refuse, Linux only warns of.
 int clamped(int max_active, const std::string& name) {
     if (max_active >= 0 && max_active <= kWqMaxActive) return max_active;
-    log(here(), LogLevel::warning, "workqueue: max_active " + std::to_string(max_active) + " requested for " + name +
-                                       " is out of range, clamping between 1 and " + std::to_string(kWqMaxActive));
+    log(here(), LogLevel::warning,
+        "workqueue: max_active " + std::to_string(max_active) + " requested for " + name +
+            " is out of range, clamping between 1 and " + std::to_string(kWqMaxActive));
     return max_active < 1 ? 1 : kWqMaxActive;
 }
 
@@ -26,14 +27,17 @@ Workqueue* make(std::string name, unsigned flags, int max_active) {
     // Flags that mean nothing beside these.
     if ((flags & (kUnbound | kOrdered)) != 0) flags &= ~(kPercpu | kCpuIntensive);
     if ((flags & kBh) == 0) max_active = clamped(max_active, name);
-    return as_linux("alloc_workqueue", static_cast<Workqueue*>(nullptr), [&] {
-        return KernelSide::of(here()).keep(subsystem().alloc(std::move(name), flags, max_active));
-    });
+    return as_linux("alloc_workqueue", static_cast<Workqueue*>(nullptr),
+                    [&] { return KernelSide::of(here()).keep(subsystem().alloc(std::move(name), flags, max_active)); });
 }
 
 void flush(Workqueue& wq, const char* call) {
-    static constexpr SystemWq shared[] = {SystemWq::percpu,     SystemWq::highpri,        SystemWq::long_running,
-                                          SystemWq::unbound,    SystemWq::freezable,      SystemWq::power_efficient,
+    static constexpr SystemWq shared[] = {SystemWq::percpu,
+                                          SystemWq::highpri,
+                                          SystemWq::long_running,
+                                          SystemWq::unbound,
+                                          SystemWq::freezable,
+                                          SystemWq::power_efficient,
                                           SystemWq::freezable_power_efficient};
     for (const SystemWq which : shared)
         if (subsystem().system(which).get() == &wq)
@@ -120,15 +124,17 @@ bool bh_linux_flush_work(Work* work) {
 }
 bool bh_linux_cancel_work(Work* work) { return cancel_work(*work); }
 bool bh_linux_cancel_work_sync(Work* work) {
-    return taking_back("cancel_work_sync", [&](bool* was) { cancel_work_sync(*work, kForever, was); },
-                       [&] { return cancel_work(*work); });
+    return taking_back(
+        "cancel_work_sync", [&](bool* was) { cancel_work_sync(*work, kForever, was); },
+        [&] { return cancel_work(*work); });
 }
 bool bh_linux_disable_work(Work* work) {
     return as_linux("disable_work", false, [&] { return disable_work(*work); });
 }
 bool bh_linux_disable_work_sync(Work* work) {
-    return taking_back("disable_work_sync", [&](bool* was) { disable_work_sync(*work, kForever, was); },
-                       [&] { return disable_work(*work); });
+    return taking_back(
+        "disable_work_sync", [&](bool* was) { disable_work_sync(*work, kForever, was); },
+        [&] { return disable_work(*work); });
 }
 bool bh_linux_enable_work(Work* work) {
     return as_linux("enable_work", true, [&] { return enable_work(*work); });
@@ -208,7 +214,8 @@ struct bh_linux_attrs {
     bool ordered;
 };
 bh_linux_attrs* bh_linux_alloc_workqueue_attrs() {
-    return new bh_linux_attrs{0, CpuMask::first_n(here().nr_cpus), false, static_cast<int>(AffinityScope::cache), false};
+    return new bh_linux_attrs{0, CpuMask::first_n(here().nr_cpus), false, static_cast<int>(AffinityScope::cache),
+                              false};
 }
 void bh_linux_free_workqueue_attrs(bh_linux_attrs* attrs) { delete attrs; }
 int bh_linux_apply_workqueue_attrs(Workqueue* wq, const bh_linux_attrs* attrs) {

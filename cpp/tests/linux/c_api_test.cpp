@@ -1,33 +1,35 @@
-// The Linux headers from a module's side: the checks are C (work_in_c.c and its neighbours), each on both kinds of machine.
+// The Linux headers from a module's side: the checks are C (work_in_c.c and its neighbours), each on both kinds of
+// machine.
 #include <string>
 
 #include "support/machine_fixture.hpp"
 
 // Each is a function of a C file here: 0, or the line of the check that failed.
-#define BH_C_TESTS(X)                                                                                             \
-    X(c_static_items_run)                                                                                         \
-    X(c_queue_and_cancel)                                                                                         \
-    X(c_disable_counts)                                                                                           \
-    X(c_workqueue_kinds)                                                                                          \
-    X(c_misuse_goes_on)                                                                                           \
-    X(c_sleeping_in_atomic_is_reported)                                                                           \
-    X(c_elsewhere)                                                                                                \
-    X(c_rcu_work)                                                                                                 \
-    X(c_attributes)                                                                                               \
-    X(c_tasklets)                                                                                                 \
-    X(c_interrupts)                                                                                               \
-    X(c_softirq_vector)                                                                                           \
-    X(c_timers)                                                                                                   \
-    X(c_contexts)                                                                                                 \
-    X(c_jiffies)                                                                                                  \
-    X(c_completions)                                                                                              \
-    X(c_wait_queues)                                                                                              \
-    X(c_kthreads)                                                                                                 \
-    X(c_locks)                                                                                                    \
-    X(c_containers)                                                                                               \
-    X(c_formats)                                                                                                  \
-    X(c_lists)                                                                                                    \
-    X(c_numbers)                                                                                                  \
+#define BH_C_TESTS(X)                   \
+    X(c_static_items_run)               \
+    X(c_queue_and_cancel)               \
+    X(c_disable_counts)                 \
+    X(c_workqueue_kinds)                \
+    X(c_misuse_goes_on)                 \
+    X(c_sleeping_in_atomic_is_reported) \
+    X(c_elsewhere)                      \
+    X(c_rcu_work)                       \
+    X(c_attributes)                     \
+    X(c_tasklets)                       \
+    X(c_interrupts)                     \
+    X(c_softirq_vector)                 \
+    X(c_timers)                         \
+    X(c_hrtimers)                       \
+    X(c_contexts)                       \
+    X(c_jiffies)                        \
+    X(c_completions)                    \
+    X(c_wait_queues)                    \
+    X(c_kthreads)                       \
+    X(c_locks)                          \
+    X(c_containers)                     \
+    X(c_formats)                        \
+    X(c_lists)                          \
+    X(c_numbers)                        \
     X(c_strings)
 
 extern "C" {
@@ -68,7 +70,8 @@ BH_C_TESTS(X)
 
 TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_misuse_goes_on(), 0) << log_text();
-    EXPECT_EQ(count("workqueue: max_active 100000 requested for clamped is out of range, clamping between 1 and 512"), 1u);
+    EXPECT_EQ(count("workqueue: max_active 100000 requested for clamped is out of range, clamping between 1 and 512"),
+              1u);
     EXPECT_GE(count("------------[ cut here ]------------"), 3u);
     EXPECT_GE(count("WARNING: CPU: "), 3u);
     ASSERT_EQ(c_sleeping_in_atomic_is_reported(), 0);

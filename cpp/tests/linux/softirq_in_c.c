@@ -2,6 +2,7 @@
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/module.h>
@@ -45,9 +46,11 @@ int c_tasklets(void) {
     struct counted c = {.runs = 0, .context = 0, .again = 2};
     struct tasklet_struct initialised;
     tasklet_setup(&c.tasklet, count);
+    local_bh_disable(); /* it does not begin before the second call */
     tasklet_schedule(&c.tasklet);
     tasklet_schedule(&c.tasklet);
-    while (c.runs < 3) msleep(1);
+    local_bh_enable();
+    while (READ_ONCE(c.runs) < 3) msleep(1);
     tasklet_kill(&c.tasklet);
     CHECK(c.runs == 3 && c.context);
     CHECK(atomic_read(&c.tasklet.count) == 0 && !test_bit(TASKLET_STATE_SCHED, &c.tasklet.state));
@@ -218,5 +221,38 @@ int c_jiffies(void) {
     udelay(10);
     mdelay(1);
     CHECK(ktime_to_ms(ktime_get()) >= 20);
+    return 0;
+}
+
+struct beating {
+    struct hrtimer timer;
+    struct completion done;
+    int left, in_hard;
+};
+static enum hrtimer_restart beat(struct hrtimer *timer) {
+    struct beating *b = container_of(timer, struct beating, timer);
+    b->in_hard += in_hardirq();
+    if (--b->left > 0) {
+        hrtimer_forward_now(timer, us_to_ktime(300));
+        return HRTIMER_RESTART;
+    }
+    complete(&b->done);
+    return HRTIMER_NORESTART;
+}
+int c_hrtimers(void);
+int c_hrtimers(void) {
+    struct beating b;
+    ktime_t start = ktime_get();
+    init_completion(&b.done);
+    b.left = 4;
+    b.in_hard = 0;
+    hrtimer_init(&b.timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+    b.timer.function = beat;
+    hrtimer_start(&b.timer, us_to_ktime(300), HRTIMER_MODE_REL);
+    wait_for_completion(&b.done);
+    hrtimer_cancel(&b.timer);
+    CHECK(b.left == 0 && b.in_hard == 4 && ktime_us_delta(ktime_get(), start) >= 1200);
+    hrtimer_start(&b.timer, ktime_set(1000, 0), HRTIMER_MODE_REL);
+    CHECK(hrtimer_active(&b.timer) && hrtimer_cancel(&b.timer) == 1 && hrtimer_cancel(&b.timer) == 0);
     return 0;
 }

@@ -32,8 +32,8 @@ struct ModuleParam {
     void* address = nullptr;  // of the value, or of the first of an array
     std::size_t size = 0;     // of one value in bytes
     std::size_t max = 0;      // an array: of that many; else 0
-    std::uint32_t* count = nullptr;             // an array: where the module wants to read how many were given
-    const bh_module_record* record = nullptr;   // in the module
+    std::uint32_t* count = nullptr;            // an array: where the module wants to read how many were given
+    const bh_module_record* record = nullptr;  // in the module
 };
 
 struct ModuleInfo {
@@ -42,8 +42,8 @@ struct ModuleInfo {
     std::vector<std::string> authors;
     std::vector<std::pair<std::string, std::string>> others;  // tag and text: alias, softdep, ...
     std::vector<ModuleParam> params;                          // in the order of their declarations
-    int (*init)() = nullptr;   // 0, or a negative error number; null: the module has none
-    void (*exit)() = nullptr;  // null: it cannot be unloaded
+    int (*init)() = nullptr;        // 0, or a negative error number; null: the module has none
+    void (*exit)() = nullptr;       // null: it cannot be unloaded
     struct module* self = nullptr;  // THIS_MODULE
     // Where char * parameters point to; shared by copies, to be kept as long as the module is loaded.
     std::shared_ptr<std::deque<std::string>> strings = std::make_shared<std::deque<std::string>>();

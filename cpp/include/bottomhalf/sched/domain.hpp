@@ -127,7 +127,7 @@ struct Domain {
     Atomic<void*> host_data{nullptr};
 
     // What the C headers of Linux keep of this machine, made on first use; the engine only carries it.
-    Atomic<void*> kernel_side{nullptr};       // A
+    Atomic<void*> kernel_side{nullptr};  // A
     RawLock kernel_side_lock;
     std::shared_ptr<void> kernel_side_owner;  // L: kernel_side_lock
 

@@ -81,7 +81,8 @@ private:
     friend struct LayoutProbe;
     class Waiting {
     public:
-        Waiting(WaitQueue& queue, Task& self, bool exclusive) noexcept : queue_(queue), entry_{&self, {}, exclusive, false, kAnyMode} {}
+        Waiting(WaitQueue& queue, Task& self, bool exclusive) noexcept
+            : queue_(queue), entry_{&self, {}, exclusive, false, kAnyMode} {}
         ~Waiting();
         void enlist() noexcept;
 
