@@ -20,9 +20,9 @@
     do {                                                                            \
         __bh_static_assert(0, "INIT_WORK(work, func, data) " __bh_no_data_argument); \
     } while (0)
-#define __bh_DECLARE_WORK_3(n, f, data)                                              \
-    __bh_static_assert(0, "DECLARE_WORK(name, func, data) " __bh_no_data_argument);  \
-    struct work_struct n
+#define __bh_DECLARE_WORK_3(n, f, data) \
+    struct work_struct n;               \
+    __bh_static_assert(0, "DECLARE_WORK(name, func, data) " __bh_no_data_argument)
 
 #else
 

@@ -53,19 +53,21 @@ void __bh_tasklet_old(struct tasklet_struct *t) __bh_symbol(tasklet_old);
 #define DECLARE_TASKLET_DISABLED(...) \
     __bh_tasklet_pick(__VA_ARGS__, __bh_DECLARE_TASKLET_3, __bh_DECLARE_TASKLET_2, )(1, __VA_ARGS__)
 #define __bh_DECLARE_TASKLET_2(count, name, callback) struct tasklet_struct name = __TASKLET(callback, count)
+/* The variable comes first: what stands before the macro ("static") is for it. */
 #ifdef BOTTOMHALF_LEGACY_API
 #define __bh_DECLARE_TASKLET_3(count, name, func, data)                                                             \
+    struct tasklet_struct name = __TASKLET_OLD(func, count, data);                                                  \
     __attribute__((__unused__)) static inline __bh_legacy(                                                          \
         "DECLARE_TASKLET(name, func, data) lost its data argument in 5.9: the callback takes the struct "           \
         "tasklet_struct *, from_tasklet() leads to what is around it") void __bh_old_tasklet_##name(void) {}        \
     __attribute__((__unused__)) static inline void __bh_tell_tasklet_##name(void) { __bh_old_tasklet_##name(); }    \
-    struct tasklet_struct name = __TASKLET_OLD(func, count, data)
+    extern struct tasklet_struct name
 #else
 #define __bh_DECLARE_TASKLET_3(count, name, func, data)                                                             \
+    struct tasklet_struct name = __TASKLET_OLD(func, count, data);                                                  \
     __bh_static_assert(0, "DECLARE_TASKLET(name, func, data) lost its data argument in 5.9: give the callback a "   \
                           "struct tasklet_struct * and use from_tasklet(), or tasklet_init(&name, func, data), or " \
-                          "build with -DBOTTOMHALF_LEGACY_API");                                                    \
-    struct tasklet_struct name = __TASKLET_OLD(func, count, data)
+                          "build with -DBOTTOMHALF_LEGACY_API")
 #endif
 
 #define from_tasklet(var, callback_tasklet, tasklet_fieldname) \
