@@ -4,29 +4,7 @@
 
 #include "support/machine_fixture.hpp"
 
-// Each is a function of a C file here: 0, or the line of the check that failed.
-#define BH_C_TESTS(X)                                                                                   \
-    X(c_static_items_run)                                                                               \
-    X(c_queue_and_cancel)                                                                               \
-    X(c_disable_counts)                                                                                 \
-    X(c_workqueue_kinds)                                                                                \
-    X(c_misuse_goes_on)                                                                                 \
-    X(c_sleeping_in_atomic_is_reported)                                                                 \
-    X(c_elsewhere)                                                                                      \
-    X(c_rcu_work)                                                                                       \
-    X(c_attributes)                                                                                     \
-    X(c_tasklets)                                                                                       \
-    X(c_interrupts)                                                                                     \
-    X(c_softirq_vector)                                                                                 \
-    X(c_timers)                                                                                         \
-    X(c_old_forms)                                                                                      \
-    X(c_hrtimers) X(c_contexts) X(c_jiffies) X(c_completions) X(c_wait_queues) X(c_kthreads) X(c_locks) \
-        X(c_containers) X(c_formats) X(c_lists) X(c_numbers) X(c_strings)
-
 extern "C" {
-#define X(name) int name();
-BH_C_TESTS(X)
-#undef X
 int c_log_lines();
 int c_bug();
 }
@@ -54,10 +32,36 @@ protected:
 };
 BH_INSTANTIATE_MACHINES(CApi);
 
-#define X(name) \
+// A function of a C file here: 0, or the line of the check that failed.
+#define BH_C_TEST(name)    \
+    extern "C" int name(); \
     TEST_P(CApi, name) { EXPECT_EQ(name(), 0) << log_text(); }
-BH_C_TESTS(X)
-#undef X
+BH_C_TEST(c_static_items_run)
+BH_C_TEST(c_queue_and_cancel)
+BH_C_TEST(c_disable_counts)
+BH_C_TEST(c_workqueue_kinds)
+BH_C_TEST(c_misuse_goes_on)
+BH_C_TEST(c_sleeping_in_atomic_is_reported)
+BH_C_TEST(c_elsewhere)
+BH_C_TEST(c_rcu_work)
+BH_C_TEST(c_attributes)
+BH_C_TEST(c_tasklets)
+BH_C_TEST(c_interrupts)
+BH_C_TEST(c_softirq_vector)
+BH_C_TEST(c_timers)
+BH_C_TEST(c_old_forms)
+BH_C_TEST(c_hrtimers)
+BH_C_TEST(c_contexts)
+BH_C_TEST(c_jiffies)
+BH_C_TEST(c_completions)
+BH_C_TEST(c_wait_queues)
+BH_C_TEST(c_kthreads)
+BH_C_TEST(c_locks)
+BH_C_TEST(c_containers)
+BH_C_TEST(c_formats)
+BH_C_TEST(c_lists)
+BH_C_TEST(c_numbers)
+BH_C_TEST(c_strings)
 
 TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_misuse_goes_on(), 0) << log_text();
