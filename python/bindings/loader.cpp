@@ -1,4 +1,6 @@
 // C modules: what insmod and rmmod of bottomhalf.Machine call, and the object behind bottomhalf.Module.
+#include <dlfcn.h>
+
 #include "simulated.hpp"
 
 #include "bottomhalf/linux/loader.hpp"
@@ -50,6 +52,11 @@ void register_loader(py::module_& m) {
             MaybeRelease release;
             l->unload();
         });
+    // What modules are linked with: the very library that runs here.
+    m.def("_library", [] {
+        Dl_info info;
+        return std::string(dladdr(reinterpret_cast<void*>(&modules::modules_mapped), &info) != 0 ? info.dli_fname : "");
+    });
     m.def("_insmod",
           [](py::object machine, const std::string& file, const std::string& name,
              const std::vector<std::pair<std::string, std::string>>& values) {

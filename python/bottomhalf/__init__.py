@@ -154,6 +154,13 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext bottomhalf`` in a notebook: the cell magic ``%%kmodule``."""
+    from . import jupyter
+
+    jupyter.load_ipython_extension(ipython)
+
+
 def __getattr__(name: str) -> Any:
     # The plug-in for tests is imported by whoever uses it.
     if name == "testing":

@@ -23,6 +23,7 @@ __all__ = ["Build", "build", "headers", "sanitizer_runtime"]
 # What Linux compiles modules with, as far as it changes their meaning; fault reports need the rest: tables to unwind
 # by at every instruction, and faults that may leave a function.
 _FLAGS = [
+    "-nostdinc",
     "-std=gnu11",
     "-O2",
     "-g",
@@ -85,7 +86,7 @@ def _remove(path: Path, pid: int) -> None:
 
 def headers() -> Path:
     """The directory that has <linux/...> for modules."""
-    path = Path(_core.__file__).parent / "include" / "kernel"
+    path = Path(_core.__file__).parent / "kernel"
     if not (path / "linux" / "module.h").exists():
         raise _core.Unsupported(f"this installation has no headers for C modules: {path} is missing; install it anew")
     return path
@@ -112,6 +113,13 @@ def _version(compiler: tuple[str, ...]) -> str:
         return subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise CompileError(f"the C compiler {' '.join(compiler)!r} does not run: {error}") from None
+
+
+@functools.cache
+def _own_headers(compiler: tuple[str, ...]) -> str:
+    """The directory of the headers that belong to the compiler, <stdarg.h> and its kin."""
+    command = [*compiler, "-print-file-name=include"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def sanitizer_runtime(sanitizer: str) -> str:
@@ -179,7 +187,7 @@ def build(
     compiler = _compiler()
     version = _version(tuple(compiler))
     flags = [*_FLAGS, *([] if "clang" in version else _GCC_FLAGS)]
-    flags += [f"-I{headers()}", f"-DHZ={hz}", f'-DKBUILD_MODNAME="{name}"']
+    flags += ["-isystem", _own_headers(tuple(compiler)), f"-I{headers()}", f"-DHZ={hz}", f'-DKBUILD_MODNAME="{name}"']
     flags += ["-DBOTTOMHALF_LEGACY_API"] if legacy else []
     flags += [f"-fsanitize={','.join(sanitizers)}"] if sanitizers else []
     flags += extra
@@ -208,7 +216,7 @@ def _compile(compiler: list[str], flags: list[str], files: list[str], text: str 
     if text is not None:
         (place / f"{name}.c").write_text(text)
         files = [f"{name}.c"]
-    command = [*compiler, *flags, "-MD", "-MF", str(rules), "-o", str(target), *files]
+    command = [*compiler, *flags, "-MD", "-MF", str(rules), "-o", str(target), *files, _core._library()]
     done = subprocess.run(
         command,
         cwd=place if text is not None else None,

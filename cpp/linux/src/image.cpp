@@ -71,6 +71,15 @@ ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std:
     }
     find_segments();
     read_symbols();
+    try {
+        info_ = linux_api::read_module(handle_);
+    } catch (const InvalidArgument& no_module) {
+        dlclose(handle_);
+        unlink(file_.c_str());
+        refuse(ENOEXEC, "'" + name_ + "': " + no_module.what());
+    }
+    if (info_.init == nullptr) info_.init = reinterpret_cast<int (*)()>(exported("init_module"));
+    if (info_.exit == nullptr) info_.exit = reinterpret_cast<void (*)()>(exported("cleanup_module"));
 }
 
 ModuleImage::~ModuleImage() {

@@ -126,7 +126,7 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     watch_for_faults();
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
     module->image_ = std::make_shared<ModuleImage>(file, module->name_);
-    set_parameters(domain, *module->image_, values);
+    set_parameters(domain, module->image_->info(), values);
     enter(module);
     module->run_init();
     return module;
@@ -134,7 +134,7 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
 
 void LoadedModule::run_init() {
     Domain& domain = machine_->domain();
-    const auto init = image_->exported_as<int (*)()>("bh_linux_module_init");
+    const auto init = image()->info().init;
     std::shared_ptr<Call> call;
     if (init != nullptr) {
         try {
@@ -178,17 +178,17 @@ bool LoadedModule::die() noexcept {
 
 int LoadedModule::references() const noexcept {
     const auto mapped = image();
-    return mapped == nullptr ? 0 : reference_count(*mapped);
+    return mapped == nullptr ? 0 : linux_api::module_users(mapped->info());
 }
 
 ParameterValues LoadedModule::parameters() const {
     const auto mapped = image();
-    return mapped == nullptr ? ParameterValues{} : parameter_values(*mapped);
+    return mapped == nullptr ? ParameterValues{} : parameter_values(mapped->info());
 }
 
 ParameterValues LoadedModule::information() const {
     const auto mapped = image();
-    return mapped == nullptr ? ParameterValues{} : module_information(*mapped);
+    return mapped == nullptr ? ParameterValues{} : module_information(mapped->info());
 }
 
 std::vector<std::string> LoadedModule::leftovers() const {
@@ -203,8 +203,9 @@ void LoadedModule::unload() {
     if (references() > 0)
         throw ModuleError(EAGAIN, "module '" + name_ + "' is in use: its reference count is " +
                                       std::to_string(references()));
-    const auto exit = image_->exported_as<void (*)()>("bh_linux_module_exit");
-    if (exit == nullptr && image_->exported("bh_linux_module_init") != nullptr)
+    const auto image = this->image();
+    const auto exit = image->info().exit;
+    if (exit == nullptr && image->info().init != nullptr)
         throw ModuleError(EBUSY, "module '" + name_ +
                                      "' has an init and no exit, so Linux cannot unload it; declare one with "
                                      "module_exit(), or halt the machine");

@@ -12,6 +12,7 @@
 #include "bottomhalf/base/atomic.hpp"
 #include "bottomhalf/base/error.hpp"
 #include "bottomhalf/base/symbol.hpp"
+#include "bottomhalf/linux/module.hpp"
 
 namespace bottomhalf::modules {
 
@@ -35,12 +36,8 @@ public:
     ModuleImage& operator=(const ModuleImage&) = delete;
 
     const std::string& name() const noexcept { return name_; }
-    // An exported symbol, or null.
-    void* exported(const char* symbol) const noexcept;
-    template <class F>
-    F exported_as(const char* symbol) const noexcept {
-        return reinterpret_cast<F>(exported(symbol));
-    }
+    // What it says about itself; init and exit also where they bear the names that Linux itself gives them.
+    linux_api::ModuleInfo& info() noexcept { return info_; }
     // Is the address in the module's code or data? CONTEXT: any.
     bool holds(const void* address) const noexcept {
         const auto a = reinterpret_cast<std::uintptr_t>(address);
@@ -63,12 +60,14 @@ private:
     struct Segment {
         std::uintptr_t begin, end;
     };
+    void* exported(const char* symbol) const noexcept;
     void find_segments();
     void read_symbols();
 
     const std::string name_;
     std::string file_;  // the copy
     void* handle_ = nullptr;
+    linux_api::ModuleInfo info_;
     std::uintptr_t base_ = 0, begin_ = 0, end_ = 0;
     std::vector<Segment> code_;
     std::vector<Named> symbols_;  // by address
