@@ -57,14 +57,13 @@ void register_loader(py::module_& m) {
         Dl_info info;
         return std::string(dladdr(reinterpret_cast<void*>(&modules::modules_mapped), &info) != 0 ? info.dli_fname : "");
     });
-    m.def("_insmod",
-          [](py::object machine, const std::string& file, const std::string& name,
-             const std::vector<std::pair<std::string, std::string>>& values) {
-              const std::shared_ptr<Machine> shared = shared_machine(machine.ptr());
-              SignalScope signals(shared->domain());
-              MaybeRelease release;
-              return LoadedModule::load(shared, file, name, values);
-          });
+    m.def("_insmod", [](py::object machine, const std::string& file, const std::string& name,
+                        const std::vector<std::pair<std::string, std::string>>& values) {
+        const std::shared_ptr<Machine> shared = shared_machine(machine.ptr());
+        SignalScope signals(shared->domain());
+        MaybeRelease release;
+        return LoadedModule::load(shared, file, name, values);
+    });
 }
 
 }  // namespace bh_python

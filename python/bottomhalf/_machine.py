@@ -32,9 +32,7 @@ T = TypeVar("T")
 _FOREVER = (1 << 63) - 1
 
 # What a machine was booted with: the engine's own arguments before and behind the schedule, seed, at_exit, topology.
-_Booted = tuple[
-    tuple[int, int, bool, str, bool, bool], tuple[str, list[int], bool], int | None, str, Topology | None
-]
+_Booted = tuple[tuple[int, int, bool, str, bool, bool], tuple[str, list[int], bool], int | None, str, Topology | None]
 
 _live: weakref.WeakSet[Machine] = weakref.WeakSet()
 _names = itertools.count()
@@ -599,19 +597,21 @@ class Machine(_core.MachineBase):
     ) -> Module:
         """Compile a C kernel module, load it and run its init in a task of the machine (Linux: insmod).
 
-        source: the path of a C file, a list of paths, or the text itself. values: module parameters; in ``params`` those
-        whose names are taken here. name: the module's, None: the first file's. cflags: more flags for the compiler,
-        which is the environment's CC, else cc, gcc or clang. sanitize: ``"undefined"``, or ``"address"`` where Python was
-        started with that sanitizer preloaded, or both. legacy: the old forms that older books print compile, too.
-        ``print(*m.log, sep="\\n")`` is dmesg. Each load is a copy of its own: machines share nothing of a module.
+        source: the path of a C file, a list of paths, or the text itself. values: module parameters; in ``params``
+        those whose names are taken here. name: the module's, None: the first file's. cflags: more flags for the
+        compiler, which is the environment's CC, else cc, gcc or clang. sanitize: ``"undefined"``, or ``"address"``
+        where Python was started with that sanitizer preloaded, or both. legacy: the old forms that older books print
+        compile, too. ``print(*m.log, sep="\\n")`` is dmesg. Each load is a copy of its own: machines share nothing of a
+        module.
 
         A fault in the module's code (a NULL dereference, a division by zero) ends the module with a report in the log,
-        not the process; not so in the engine below the functions of <linux/...>, in the C library's heap, and on a stack
-        that is used up.
+        not the process; not so in the engine below the functions of <linux/...>, in the C library's heap, and on a
+        stack that is used up.
 
-        Task context, may sleep. Raises CompileError, which has the compiler's messages; OSError with the errno that init
-        returned, or Linux's for a bad parameter (EINVAL, ERANGE, ENOSPC), a symbol that nobody provides (ENOENT) or a
-        second module of that name (EEXIST); ModuleDied when init faults; Unsupported, FileNotFoundError, TypeError.
+        Task context, may sleep. Raises CompileError, which has the compiler's messages; OSError with the errno that
+        init returned, or Linux's for a bad parameter (EINVAL, ERANGE, ENOSPC), a symbol that nobody provides (ENOENT)
+        or a second module of that name (EEXIST); ModuleDied when init faults; Unsupported, FileNotFoundError,
+        TypeError.
         """
         self._require_alive()
         from . import _modules

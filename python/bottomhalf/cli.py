@@ -59,8 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     on_insmod = commands.add_parser(
         "insmod",
         help="compile a C kernel module, load it, print its log, unload it",
-        description="Compiles a kernel module that uses <linux/workqueue.h> and its kin, loads it into a machine, prints "
-        "the kernel log as dmesg does, unloads it and says what it left behind. The exit status is 0 when all went well.",
+        description="Compiles a kernel module that uses <linux/workqueue.h> and its kin, loads it into a machine, "
+        "prints the kernel log as dmesg does, unloads it and says what it left behind. The exit status is 0 when all "
+        "went well.",
     )
     _insmod.add_arguments(on_insmod)
     return parser

@@ -1,5 +1,6 @@
 /* A work item on the system workqueue: what queueing returns, where it runs, that it may queue itself. */
 #include <linux/module.h>
+#include <linux/preempt.h>
 #include <linux/workqueue.h>
 
 static int rounds = 1;

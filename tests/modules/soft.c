@@ -1,6 +1,7 @@
 /* Tasklets: order, priorities, and that one scheduled twice runs once. */
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
 
 static void say(struct tasklet_struct *t);
 

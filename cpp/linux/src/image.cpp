@@ -127,8 +127,8 @@ void ModuleImage::read_symbols() {
     };
     const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(at(0, sizeof(ElfW(Ehdr))));
     if (header == nullptr) return;
-    const auto* sections = reinterpret_cast<const ElfW(Shdr)*>(
-        at(header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(ElfW(Shdr))));
+    const auto* sections =
+        reinterpret_cast<const ElfW(Shdr)*>(at(header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(ElfW(Shdr))));
     if (sections == nullptr) return;
     for (unsigned i = 0; i < header->e_shnum; ++i) {
         if (sections[i].sh_type != SHT_SYMTAB || sections[i].sh_link >= header->e_shnum) continue;

@@ -34,7 +34,8 @@ private:
             if (busy.function == nullptr) {
                 // The timer may be gone, but what lies in the module is still there.
                 if (image_.holds(timer))
-                    found_.push_back({"timer in " + object_name(timer) + " still runs", "timer_delete_sync()", true, {}});
+                    found_.push_back(
+                        {"timer in " + object_name(timer) + " still runs", "timer_delete_sync()", true, {}});
                 continue;
             }
             if (busy.function == delayed_work_timer_fn) {
@@ -56,7 +57,8 @@ private:
             if (!image_.holds(item.work) && !ours(item.func)) continue;
             const std::string what = "work item " + name_of(item.func) + " still ";
             if (item.running)
-                found_.push_back({what + "runs on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", true, {}});
+                found_.push_back(
+                    {what + "runs on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", true, {}});
             else
                 found_.push_back({what + "queued on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", false,
                                   [work = item.work] { cancel_work_sync(*work); }});

@@ -117,8 +117,8 @@ std::shared_ptr<ModuleImage> LoadedModule::image() const {
     return image_;
 }
 
-std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machine, const std::string& file, std::string name,
-                                                 const ParameterValues& values) {
+std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machine, const std::string& file,
+                                                 std::string name, const ParameterValues& values) {
     Domain& domain = machine->domain();
     domain.require_alive();
     might_sleep(domain.self(), "insmod");
@@ -156,8 +156,7 @@ void LoadedModule::run_init() {
         return;
     }
     abandon();
-    if (call->died)
-        throw ModuleDied("init of module '" + name_ + "' died; the machine's log has the report");
+    if (call->died) throw ModuleDied("init of module '" + name_ + "' died; the machine's log has the report");
     if (call->evicted) throw MachineHalted(message::halted(domain.name));
     throw ModuleError(-call->result, "init of module '" + name_ + "' returned " + error_text(-call->result));
 }
@@ -201,8 +200,8 @@ void LoadedModule::unload() {
     if (state() == ModuleState::unloaded) return;
     if (state() == ModuleState::dead) return abandon();
     if (references() > 0)
-        throw ModuleError(EAGAIN, "module '" + name_ + "' is in use: its reference count is " +
-                                      std::to_string(references()));
+        throw ModuleError(EAGAIN,
+                          "module '" + name_ + "' is in use: its reference count is " + std::to_string(references()));
     const auto image = this->image();
     const auto exit = image->info().exit;
     if (exit == nullptr && image->info().init != nullptr)

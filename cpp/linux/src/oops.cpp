@@ -6,10 +6,10 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include <malloc.h>
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <malloc.h>
 
 #include "bottomhalf/linux/loader.hpp"
 #include "bottomhalf/workqueue/worker_pool.hpp"
@@ -75,9 +75,9 @@ Place place_of(const Frame& frame) {
     }
     dladdr(reinterpret_cast<void*>(&std::strlen), &library);
     if (info.dli_fbase != library.dli_fbase) return Place::python;
-    for (const void* function : {reinterpret_cast<void*>(&malloc), reinterpret_cast<void*>(&free),
-                                 reinterpret_cast<void*>(&realloc), reinterpret_cast<void*>(&calloc),
-                                 reinterpret_cast<void*>(&memalign)})
+    for (const void* function :
+         {reinterpret_cast<void*>(&malloc), reinterpret_cast<void*>(&free), reinterpret_cast<void*>(&realloc),
+          reinterpret_cast<void*>(&calloc), reinterpret_cast<void*>(&memalign)})
         if (info.dli_saddr == function) return Place::heap;
     return Place::library;
 }
@@ -279,8 +279,8 @@ void on_signal(int signal, siginfo_t* info, void* context_pointer) {
     auto& context = *static_cast<ucontext_t*>(context_pointer);
     const bool sent = info->si_code <= 0;  // by a process, not by an instruction
     const Task* task = current_task();
-    const auto address = signal == SIGFPE || signal == SIGILL ? value(context, kPc)
-                                                              : reinterpret_cast<std::uintptr_t>(info->si_addr);
+    const auto address =
+        signal == SIGFPE || signal == SIGILL ? value(context, kPc) : reinterpret_cast<std::uintptr_t>(info->si_addr);
     const std::uintptr_t sp = value(context, kSp);
     const bool overflow = signal == SIGSEGV && address + kStackReach > sp && address < sp + kPage;
     const bool mine = !sent && !t_pass_on && !t_reporting && modules_mapped() != 0 && task != nullptr &&
@@ -314,10 +314,10 @@ void on_signal(int signal, siginfo_t* info, void* context_pointer) {
 void watch_for_faults() {
     RawGuard guard(g_install);
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
-        struct sigaction before {};
+        struct sigaction before{};
         sigaction(kSignals[i], nullptr, &before);
         if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction == &on_signal) continue;
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_sigaction = &on_signal;
         // The signal is not blocked: its frame is left by an exception, and nobody would unblock it.
         action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;

@@ -46,7 +46,8 @@ def kmodule(ipython: Any) -> Callable[[str, str], None]:
         %%kmodule [name] [key=value ...] [--cpus N] [--host] [--seconds S] [--hz N] [--legacy] [--sanitize KIND]
         [--cflags FLAGS] [--timeline] [--log VARIABLE]
 
-        Without --host on a simulated machine, in virtual time; without --seconds until nothing is pending, at most 10 s.
+        Without --host on a simulated machine, in virtual time; without --seconds until nothing is pending, at most
+        10 s.
         """
         options = _parser().parse_args(shlex.split(line))
         names = [word for word in options.words if "=" not in word]

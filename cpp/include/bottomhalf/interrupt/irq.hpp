@@ -115,7 +115,7 @@ public:
     IrqLine& line(int irq);  // made on first use; throws InvalidArgument when negative or above 4095
     // Every registration on every line.
     std::vector<std::shared_ptr<IrqAction>> actions();
-    void stop();             // frees every action, joins the threads
+    void stop();  // frees every action, joins the threads
 
 private:
     friend class IrqLine;

@@ -68,7 +68,8 @@ public:
     bool die() noexcept;
 
 private:
-    LoadedModule(std::shared_ptr<Machine> machine, std::string name) : machine_(std::move(machine)), name_(std::move(name)) {}
+    LoadedModule(std::shared_ptr<Machine> machine, std::string name)
+        : machine_(std::move(machine)), name_(std::move(name)) {}
     void run_init();
     void sweep();
 

@@ -90,8 +90,8 @@ public:
     std::vector<std::string> running_items();
     // The items that wait to be started, likewise; held-back ones not.
     std::vector<std::string> queued_items();
-    // The items that are queued, held back or run, in no order. What they point to may be gone when this returns, unless
-    // their owner does nothing meanwhile. CONTEXT: any.
+    // The items that are queued, held back or run, in no order. What they point to may be gone when this returns,
+    // unless their owner does nothing meanwhile. CONTEXT: any.
     struct BusyItem {
         Work* work;
         WorkFunction func;
