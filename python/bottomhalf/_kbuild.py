@@ -33,6 +33,7 @@ _FLAGS = [
     "-fasynchronous-unwind-tables",
     "-fno-omit-frame-pointer",
     "-fno-optimize-sibling-calls",
+    "-fno-inline-functions-called-once",
     "-fno-strict-aliasing",
     "-fno-strict-overflow",
     "-fno-delete-null-pointer-checks",

@@ -31,7 +31,7 @@ static noinline void fault(void)
 	else if (strcmp(how, "call") == 0)
 		nobody();
 	else if (strcmp(how, "divide") == 0)
-		worked = 1 / zero;
+		worked = 100 / READ_ONCE(zero);
 	else if (strcmp(how, "library") == 0)
 		memcpy(buffer, (void *)&nothing->value, worked + 8);
 	else

@@ -83,10 +83,7 @@ ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std:
 }
 
 ModuleImage::~ModuleImage() {
-    // Its finalisers are code, too.
-    if (disarmed())
-        for (const Segment& code : code_)
-            mprotect(reinterpret_cast<void*>(code.begin), code.end - code.begin, PROT_READ | PROT_EXEC);
+    rearm();  // its finalisers are code, too
     dlclose(handle_);
     unlink(file_.c_str());
 }
@@ -165,6 +162,12 @@ bool ModuleImage::find(const void* address, Symbol& symbol) const {
 void ModuleImage::disarm() noexcept {
     if (disarmed_.exchange(true)) return;
     for (const Segment& code : code_) mprotect(reinterpret_cast<void*>(code.begin), code.end - code.begin, PROT_READ);
+}
+
+void ModuleImage::rearm() noexcept {
+    if (!disarmed_.exchange(false)) return;
+    for (const Segment& code : code_)
+        mprotect(reinterpret_cast<void*>(code.begin), code.end - code.begin, PROT_READ | PROT_EXEC);
 }
 
 }  // namespace bottomhalf::modules

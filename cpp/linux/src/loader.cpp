@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "bottomhalf/linux/leftovers.hpp"
@@ -57,6 +58,12 @@ std::shared_ptr<ModuleImage> leave(const LoadedModule& module) {
         return true;
     });
     return image;
+}
+
+// The dynamic linker calls what it still has mapped when the process ends.
+void open_all() noexcept {
+    RawGuard guard(registry().lock);
+    for (const auto& entry : registry().loaded) entry.image->rearm();
 }
 
 std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
@@ -124,6 +131,7 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     might_sleep(domain.self(), "insmod");
     set_symbol_source(&find_symbol);
     watch_for_faults();
+    [[maybe_unused]] static const int at_exit = std::atexit(&open_all);
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
     module->image_ = std::make_shared<ModuleImage>(file, module->name_);
     set_parameters(domain, module->image_->info(), values);
@@ -162,10 +170,12 @@ void LoadedModule::run_init() {
 }
 
 LoadedModule::~LoadedModule() {
-    const auto held = leave(*this);
     // Nothing of a halted machine runs any more. Where one still lives, somebody may come back to this code: it stays.
-    if (image_ == nullptr || machine_->halted()) return;
-    new std::shared_ptr<ModuleImage>(std::move(image_));
+    if (image_ != nullptr && !machine_->halted()) {
+        new std::shared_ptr<ModuleImage>(image_);
+        return;
+    }
+    const auto known = leave(*this);
 }
 
 bool LoadedModule::die() noexcept {
@@ -254,9 +264,10 @@ void LoadedModule::sweep() {
         }
         machine_->sleep(kMillisecond);
     }
-    std::shared_ptr<ModuleImage> last = leave(*this);
+    const auto known = leave(*this);
+    std::shared_ptr<ModuleImage> mine;  // goes outside of the lock
     RawGuard guard(lock_);
-    last.swap(image_);
+    mine.swap(image_);
 }
 
 }  // namespace bottomhalf::modules

@@ -36,10 +36,37 @@ struct Fault : ModuleExit {
     std::shared_ptr<ModuleImage> image;
 };
 
+std::uintptr_t read_uleb128(const unsigned char*& at) noexcept {
+    std::uintptr_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        const unsigned char byte = *at++;
+        value |= static_cast<std::uintptr_t>(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0) return value;
+    }
+}
+
+// A function that undoes something lists the calls that may throw; an exception that comes from elsewhere, or out of a
+// function that promised none, ends the process. The table is that of the Itanium C++ ABI, as GCC and Clang write it.
+bool in_call_sites(const unsigned char* at, std::uintptr_t offset) noexcept {
+    constexpr unsigned char kOmitted = 0xff, kUleb128 = 0x01;
+    if (*at++ != kOmitted) return false;      // landing pads elsewhere: not ours
+    if (*at++ != kOmitted) read_uleb128(at);  // the types that are caught
+    if (*at++ != kUleb128) return false;
+    const std::uintptr_t size = read_uleb128(at);
+    for (const unsigned char* const end = at + size; at < end;) {
+        const std::uintptr_t begin = read_uleb128(at), length = read_uleb128(at);
+        read_uleb128(at);  // the landing pad
+        read_uleb128(at);  // what it does
+        if (offset >= begin && offset < begin + length) return true;
+    }
+    return false;
+}
+
 struct Frame {
     std::uintptr_t pc;
-    bool exact;  // where it faulted, not where a call returns to
-    bool has_cleanups;
+    bool exact;      // where it faulted, not where a call returns to
+    bool can_leave;  // an exception may pass, though not all that the function has begun may be undone
+    bool cleans_up;  // it undoes something when it is left
 };
 
 struct Stack {
@@ -52,7 +79,10 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* stack_pointer) {
     int exact = 0;
     const std::uintptr_t pc = _Unwind_GetIPInfo(context, &exact);
     if (pc == 0 || stack.count == kMostFrames) return _URC_END_OF_STACK;
-    stack.frames[stack.count++] = {pc, exact != 0, _Unwind_GetLanguageSpecificData(context) != nullptr};
+    const auto* table = static_cast<const unsigned char*>(_Unwind_GetLanguageSpecificData(context));
+    const bool listed =
+        table == nullptr || in_call_sites(table, pc - (exact != 0 ? 0 : 1) - _Unwind_GetRegionStart(context));
+    stack.frames[stack.count++] = {pc, exact != 0, listed, table != nullptr};
     return _URC_NO_REASON;
 }
 
@@ -83,24 +113,27 @@ Place place_of(const Frame& frame) {
 }
 
 // The innermost frame of a module's, if all frames inside of it can be left; else -1.
-int survivable(const Stack& stack, unsigned first) {
+int survivable(const Stack& stack, unsigned first, bool null) {
     for (unsigned i = first; i < stack.count; ++i) {
-        switch (place_of(stack.frames[i])) {
+        const Frame& frame = stack.frames[i];
+        switch (place_of(frame)) {
             case Place::module:
                 return static_cast<int>(i);
             case Place::library:
-                continue;
+                break;
             case Place::engine_entry:
-                // Where it faults itself, what it had begun is not undone: then it must have begun nothing.
-                if (stack.frames[i].exact && stack.frames[i].has_cleanups) return -1;
-                continue;
+                // Where it faults itself, what it had begun must be nothing.
+                if (frame.exact && frame.cleans_up) return -1;
+                break;
             case Place::engine:
-                if (stack.frames[i].exact) return -1;
-                continue;
+                // The first touch of an object that is not there comes before anything is locked for it.
+                if (frame.exact && !null) return -1;
+                break;
             case Place::heap:
             case Place::python:
                 return -1;
         }
+        if (!frame.can_leave) return -1;
     }
     return -1;
 }
@@ -223,7 +256,7 @@ void fault(int signal, std::uintptr_t address, ucontext_t& context) {
     _Unwind_Backtrace(&add_frame, &stack);
     unsigned first = 0;
     while (first < stack.count && stack.frames[first].pc != value(context, kPc)) ++first;
-    const int frame = first < stack.count ? survivable(stack, first) : -1;
+    const int frame = first < stack.count ? survivable(stack, first, signal == SIGSEGV && address < kPage) : -1;
     const auto module = frame < 0 ? nullptr : module_at(address_in(stack.frames[static_cast<unsigned>(frame)]));
     const auto image = module != nullptr ? module->image() : nullptr;
     if (image == nullptr) {

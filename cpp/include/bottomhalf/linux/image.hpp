@@ -49,6 +49,7 @@ public:
     // Its code can be called no more: whoever calls it, or comes back to it, faults. Its frames can still be unwound.
     void disarm() noexcept;
     bool disarmed() const noexcept { return disarmed_.load(); }
+    void rearm() noexcept;
 
 private:
     struct Named {
