@@ -191,6 +191,8 @@ def build(
     flags += ["-isystem", _own_headers(tuple(compiler)), f"-I{headers()}", f"-DHZ={hz}", f'-DKBUILD_MODNAME="{name}"']
     flags += ["-DBOTTOMHALF_LEGACY_API"] if legacy else []
     flags += [f"-fsanitize={','.join(sanitizers)}"] if sanitizers else []
+    if "undefined" in sanitizers:
+        flags += ["-fstrict-overflow", "-fno-wrapv"]  # or an overflow would be none
     flags += extra
     contents = [text.encode()] if text is not None else [Path(file).read_bytes() for file in files]
     key = hashlib.sha256(

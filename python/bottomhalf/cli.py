@@ -84,7 +84,14 @@ def _dispatch(arguments: argparse.Namespace, argv: list[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (None: this process's) and return the exit code: 0, 1, 2 or, after Ctrl-C, 130."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    arguments, others = parser.parse_known_args(words)
+    # argparse takes the words of a command at one place only; insmod's may stand among the options.
+    if arguments.command == "insmod":
+        arguments.words += [word for word in others if not word.startswith("-")]
+        others = [word for word in others if word.startswith("-")]
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         code = _dispatch(arguments, words)
         sys.stdout.flush()
