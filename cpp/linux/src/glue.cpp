@@ -47,6 +47,25 @@ void report_atomic(Task& self, const char* call) {
     log(domain, LogLevel::err, line);
 }
 
+void null_pointer(const char* call) {
+    Task& self = me();
+    Domain& domain = here();
+    log(domain, LogLevel::alert, "BUG: kernel NULL pointer dereference, address: 0000000000000000");
+    log(domain, LogLevel::alert, std::string("Oops: ") + call + " CPU: " + std::to_string(self.cpu.load()) +
+                                     " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
+    throw MisuseError("kernel-oops", std::string(call) + ": a null pointer was handed in; was an allocation checked?");
+}
+
+bool lockdep_reported(const char* what) {
+    Domain& domain = here();
+    if (domain.lock_graph == nullptr) return false;
+    log(domain, LogLevel::warning, "======================================================");
+    log(domain, LogLevel::warning, std::string("WARNING: possible locking problem detected: ") + what);
+    log(domain, LogLevel::warning, "======================================================");
+    domain.lock_graph.reset();
+    return true;
+}
+
 namespace {
 
 // Rules of the engine for which Linux has a WARN_ONCE of no words.

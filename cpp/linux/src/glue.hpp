@@ -19,8 +19,19 @@ Task& me();
 inline Domain& here() { return *me().domain.load(std::memory_order_relaxed); }
 inline Machine& machine() { return *here().machine; }
 
+// A look at something that changes: on a simulated machine a loop of such looks lets others run.
+inline void poll() {
+    Domain& domain = here();
+    if (domain.simulated) domain.substrate->relax(me());
+}
+
 // Linux's CPU argument: NR_CPUS means "none named".
 inline int cpu_argument(int cpu) { return cpu == static_cast<int>(kMaxCpus) ? kCpuUnbound : cpu; }
+
+// The instant at which a sleep of so many jiffies ends, by the timer wheel; negative or MAX_SCHEDULE_TIMEOUT: never.
+Nanoseconds sleep_deadline(Domain& domain, long timeout);
+// What is left of it, in jiffies.
+long jiffies_left(Domain& domain, Nanoseconds deadline);
 
 // What a WARN leaves in the log: the message, who and where.
 void warn(Domain& domain, const std::string& where, const std::string& message);
@@ -51,6 +62,31 @@ void as_linux(const char* call, F&& f) {
     } catch (...) {
         if (!warned_about(call)) throw;
     }
+}
+
+// A module's null pointer where Linux would fault: the oops is written, and the call ends with an exception.
+[[noreturn]] void null_pointer(const char* call);
+template <class T>
+T& deref(T* pointer, const char* call) {
+    if (pointer == nullptr) [[unlikely]]
+        null_pointer(call);
+    return *pointer;
+}
+
+// Lockdep's verdict (simulated machines): written once, and that is the end of its looking, as on Linux.
+// RETURNS: there was one to write; the caller tries again.
+bool lockdep_reported(const char* what);
+// f(), which may be told by lockdep that it could deadlock: then that is written, and f() goes on.
+template <class F>
+auto past_lockdep(F&& f) {
+    try {
+        return f();
+    } catch (const DeadlockError& e) {
+        if (!lockdep_reported(e.what())) throw;
+    } catch (const MisuseError& e) {
+        if (e.rule() != "inconsistent-lock-state" || !lockdep_reported(e.what())) throw;
+    }
+    return f();
 }
 
 // The kernel's printf. Returns the text.

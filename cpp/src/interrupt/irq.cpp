@@ -227,6 +227,18 @@ void IrqLine::handle(unsigned cpu, Task& self) {
     idle_.wake_now();
 }
 
+void IrqLine::wake_thread(void* dev) {
+    explore_point(domain_);
+    RawGuard guard(lock_);
+    for (auto& action : actions_) {
+        if (action->dev_ != dev || action->thread_ == nullptr || action->wake_pending_ || action->stopping_) continue;
+        order_release(action.get());
+        action->wake_pending_ = true;
+        if ((action->flags_ & irqf::kOneshot) != 0) ++masked_;
+        domain_.substrate->wake(*action->thread_);
+    }
+}
+
 IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass& pass) {
     pass.want(gate_of(handler));
     if (AccessOrder* order = domain_.access_order.get()) [[unlikely]]

@@ -78,6 +78,9 @@ public:
     void disable(Nanoseconds deadline = kForever);
     void disable_nosync();
     void enable();  // throws UnbalancedEnable
+    // Linux: irq_wake_thread: the thread of the action with this dev runs as if its primary handler had asked for it.
+    // CONTEXT: any.
+    void wake_thread(void* dev);
     // Linux: synchronize_irq.
     void synchronize(Nanoseconds deadline = kForever);
     unsigned depth() const;

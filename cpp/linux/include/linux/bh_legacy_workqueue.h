@@ -2,6 +2,9 @@
 #ifndef _LINUX_BH_LEGACY_WORKQUEUE_H
 #define _LINUX_BH_LEGACY_WORKQUEUE_H
 
+#include <linux/workqueue.h>
+
+#ifdef BOTTOMHALF_LEGACY_API
 #undef create_workqueue
 #undef create_freezable_workqueue
 #undef create_singlethread_workqueue
@@ -21,4 +24,5 @@ create_singlethread_workqueue(const char *name) {
     return alloc_ordered_workqueue("%s", __WQ_LEGACY | WQ_MEM_RECLAIM, name);
 }
 
+#endif /* BOTTOMHALF_LEGACY_API */
 #endif

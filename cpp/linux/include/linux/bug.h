@@ -5,12 +5,10 @@
 #include <linux/compiler.h>
 #include <linux/printk.h>
 
-__BH_BEGIN_DECLS
 __printf(4, 5) void __warn_at(const char *file, int line, const char *func, const char *fmt, ...)
     __bh_symbol(warn_at);
 __noreturn void __bug_at(const char *file, int line, const char *func) __bh_symbol(bug_at);
 __printf(1, 2) __noreturn void panic(const char *fmt, ...) __bh_symbol(panic);
-__BH_END_DECLS
 
 #define WARN(condition, fmt, ...)                                                                   \
     __extension__({                                                                                 \

@@ -1,21 +1,12 @@
 /* What the kernel's sources ask of a compiler, and how these headers name the functions behind them.
  *
  * Every function that libbottomhalf.so provides to modules has a symbol of its own, "bh_linux_" and its name, so that
- * it can clash neither with the C library nor with what else the process has loaded. */
+ * it can clash neither with the C library nor with what else the process has loaded. In C++ a function so named is an
+ * overload beside whatever the C library has under its name. */
 #ifndef _LINUX_COMPILER_H
 #define _LINUX_COMPILER_H
 
 #define __bh_symbol(name) __asm__("bh_linux_" #name)
-
-#ifdef __cplusplus
-#define __BH_BEGIN_DECLS extern "C" {
-#define __BH_END_DECLS }
-#define __BH_C extern "C"
-#else
-#define __BH_BEGIN_DECLS
-#define __BH_END_DECLS
-#define __BH_C extern
-#endif
 
 #define ___bh_paste(a, b) a##b
 #define __bh_paste(a, b) ___bh_paste(a, b)

@@ -11,7 +11,6 @@ typedef struct cpumask {
 } cpumask_t;
 typedef struct cpumask cpumask_var_t[1];
 
-__BH_BEGIN_DECLS
 unsigned int __bh_nr_cpus(void) __bh_symbol(nr_cpus);
 const struct cpumask *__bh_possible_mask(void) __bh_symbol(possible_mask);
 const struct cpumask *__bh_online_mask(void) __bh_symbol(online_mask);
@@ -19,7 +18,6 @@ bool cpu_online(unsigned int cpu) __bh_symbol(cpu_online);
 const struct cpumask *cpumask_of(unsigned int cpu) __bh_symbol(cpumask_of);
 void cpus_read_lock(void) __bh_symbol(cpus_read_lock);
 void cpus_read_unlock(void) __bh_symbol(cpus_read_unlock);
-__BH_END_DECLS
 
 #define nr_cpu_ids __bh_nr_cpus()
 #define cpu_possible_mask __bh_possible_mask()

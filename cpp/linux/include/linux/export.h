@@ -12,9 +12,7 @@
 #define EXPORT_PER_CPU_SYMBOL_GPL(sym) extern __typeof__(sym) sym
 
 struct module;
-__BH_BEGIN_DECLS
 extern struct module __bh_this_module __attribute__((weak, visibility("hidden")));
-__BH_END_DECLS
 #define THIS_MODULE (&__bh_this_module)
 
 #endif

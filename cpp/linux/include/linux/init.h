@@ -25,10 +25,10 @@ typedef void (*exitcall_t)(void);
 
 /* The loader finds the two functions by these names. */
 #define module_init(initfn)                                                                                       \
-    __BH_C int __bh_module_init(void) __asm__("bh_linux_module_init") __attribute__((visibility("default"), used)); \
+    extern int __bh_module_init(void) __asm__("bh_linux_module_init") __attribute__((visibility("default"), used)); \
     int __bh_module_init(void) { return initfn(); }
 #define module_exit(exitfn)                                                                                        \
-    __BH_C void __bh_module_exit(void) __asm__("bh_linux_module_exit") __attribute__((visibility("default"), used)); \
+    extern void __bh_module_exit(void) __asm__("bh_linux_module_exit") __attribute__((visibility("default"), used)); \
     void __bh_module_exit(void) { exitfn(); }
 
 /* A built-in's entry points; a module has one of them. */

@@ -8,13 +8,11 @@
 #include <linux/time.h>
 #include <linux/types.h>
 
-__BH_BEGIN_DECLS
 unsigned long __bh_jiffies(void) __bh_symbol(jiffies);
 unsigned long round_jiffies(unsigned long j) __bh_symbol(round_jiffies);
 unsigned long round_jiffies_up(unsigned long j) __bh_symbol(round_jiffies_up);
 unsigned long round_jiffies_relative(unsigned long j) __bh_symbol(round_jiffies_relative);
 unsigned long round_jiffies_up_relative(unsigned long j) __bh_symbol(round_jiffies_up_relative);
-__BH_END_DECLS
 
 #define jiffies (__bh_jiffies())
 #define jiffies_64 ((u64)__bh_jiffies())

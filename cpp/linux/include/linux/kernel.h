@@ -47,10 +47,8 @@ enum system_states {
 };
 #define system_state SYSTEM_RUNNING
 
-__BH_BEGIN_DECLS
 /* Sleeping would be a mistake here: "BUG: sleeping function called from invalid context" in the log. */
 void __might_sleep(const char *file, int line) __bh_symbol(might_sleep);
-__BH_END_DECLS
 #define might_sleep() __might_sleep(__FILE__, __LINE__)
 #define might_sleep_if(cond)      \
     do {                          \

@@ -1,7 +1,6 @@
 #ifndef _LINUX_KSTRTOX_H
 #define _LINUX_KSTRTOX_H
 #include <linux/types.h>
-__BH_BEGIN_DECLS
 int kstrtoull(const char *s, unsigned int base, unsigned long long *res) __bh_symbol(kstrtoull);
 int kstrtoll(const char *s, unsigned int base, long long *res) __bh_symbol(kstrtoll);
 int kstrtoul(const char *s, unsigned int base, unsigned long *res) __bh_symbol(kstrtoul);
@@ -25,7 +24,6 @@ unsigned long simple_strtoul(const char *cp, char **endp, unsigned int base) __b
 long simple_strtol(const char *cp, char **endp, unsigned int base) __bh_symbol(simple_strtol);
 unsigned long long simple_strtoull(const char *cp, char **endp, unsigned int base) __bh_symbol(simple_strtoull);
 long long simple_strtoll(const char *cp, char **endp, unsigned int base) __bh_symbol(simple_strtoll);
-__BH_END_DECLS
 static inline int kstrtou64(const char *s, unsigned int base, u64 *res) { return kstrtoull(s, base, res); }
 static inline int kstrtos64(const char *s, unsigned int base, s64 *res) { return kstrtoll(s, base, res); }
 static inline int kstrtou32(const char *s, unsigned int base, u32 *res) { return kstrtouint(s, base, res); }

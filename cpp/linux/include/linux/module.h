@@ -7,7 +7,10 @@
 #include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/stat.h>
+#include <linux/string.h>
 #include <linux/stringify.h>
 #include <linux/workqueue.h>
 
@@ -42,7 +45,6 @@ struct bh_module_table {
     struct module *module;
 };
 
-__BH_BEGIN_DECLS
 extern const struct bh_module_record *const __start_bh_linux_modinfo[]
     __attribute__((weak, visibility("hidden")));
 extern const struct bh_module_record *const __stop_bh_linux_modinfo[] __attribute__((weak, visibility("hidden")));
@@ -56,7 +58,6 @@ void __bh_module_table(struct bh_module_table *table) {
     table->end = __stop_bh_linux_modinfo;
     table->module = &__bh_this_module;
 }
-__BH_END_DECLS
 
 static inline bool try_module_get(struct module *module) {
     if (module != NULL) __atomic_fetch_add(&module->refcnt.counter, 1, __ATOMIC_SEQ_CST);

@@ -87,7 +87,6 @@ struct bh_module_record {
     static const struct kernel_param __bh_kernel_param_##name_ = {#name_, ops_, perm_, arg_};  \
     __bh_record(BH_MODULE_PARAM, perm_, #name_, "custom", arg_, 0, 0, NULL, &__bh_kernel_param_##name_)
 
-__BH_BEGIN_DECLS
 int param_set_byte(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_byte);
 int param_get_byte(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_byte);
 int param_set_short(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_short);
@@ -106,6 +105,5 @@ int param_set_bool(const char *val, const struct kernel_param *kp) __bh_symbol(p
 int param_get_bool(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_bool);
 int param_set_charp(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_charp);
 int param_get_charp(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_charp);
-__BH_END_DECLS
 
 #endif

@@ -17,14 +17,12 @@ struct va_format {
     va_list *va;
 };
 
-__BH_BEGIN_DECLS
 __printf(1, 2) int _printk(const char *fmt, ...) __bh_symbol(printk);
 __printf(1, 0) int vprintk(const char *fmt, va_list args) __bh_symbol(vprintk);
 bool __printk_ratelimit(const char *where) __bh_symbol(printk_ratelimit);
 void dump_stack(void) __bh_symbol(dump_stack);
 void print_hex_dump(const char *level, const char *prefix_str, int prefix_type, int rowsize, int groupsize,
                     const void *buf, size_t len, bool ascii) __bh_symbol(print_hex_dump);
-__BH_END_DECLS
 
 #define printk(fmt, ...) _printk(fmt, ##__VA_ARGS__)
 #define printk_deferred(fmt, ...) _printk(fmt, ##__VA_ARGS__)

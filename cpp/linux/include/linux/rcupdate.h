@@ -6,7 +6,6 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
-__BH_BEGIN_DECLS
 void rcu_read_lock(void) __bh_symbol(rcu_read_lock);
 void rcu_read_unlock(void) __bh_symbol(rcu_read_unlock);
 int rcu_read_lock_held(void) __bh_symbol(rcu_read_lock_held);
@@ -15,7 +14,6 @@ void synchronize_rcu(void) __bh_symbol(synchronize_rcu);
 void rcu_barrier(void) __bh_symbol(rcu_barrier);
 void kfree_rcu_mightsleep_ptr(const void *object) __bh_symbol(kfree_rcu_mightsleep);
 void __bh_kfree_rcu(struct rcu_head *head, size_t offset) __bh_symbol(kfree_rcu);
-__BH_END_DECLS
 
 #define call_rcu_hurry(head, func) call_rcu(head, func)
 #define synchronize_rcu_expedited() synchronize_rcu()

@@ -2,7 +2,6 @@
 #ifndef _LINUX_SPRINTF_H
 #define _LINUX_SPRINTF_H
 #include <linux/types.h>
-__BH_BEGIN_DECLS
 __printf(2, 3) int __bh_sprintf(char *buf, const char *fmt, ...) __bh_symbol(sprintf);
 __printf(3, 4) int __bh_snprintf(char *buf, size_t size, const char *fmt, ...) __bh_symbol(snprintf);
 __printf(3, 4) int scnprintf(char *buf, size_t size, const char *fmt, ...) __bh_symbol(scnprintf);
@@ -12,7 +11,6 @@ __printf(2, 0) int __bh_vsprintf(char *buf, const char *fmt, va_list args) __bh_
 __printf(2, 3) char *kasprintf(gfp_t gfp, const char *fmt, ...) __bh_symbol(kasprintf);
 __printf(2, 0) char *kvasprintf(gfp_t gfp, const char *fmt, va_list args) __bh_symbol(kvasprintf);
 __scanf(2, 3) int __bh_sscanf(const char *str, const char *fmt, ...) __asm__("sscanf");
-__BH_END_DECLS
 #ifndef __cplusplus /* C++ has the C library's in sight */
 #define sprintf __bh_sprintf
 #define snprintf __bh_snprintf

@@ -4,10 +4,8 @@
 #include <linux/time64.h>
 #include <linux/types.h>
 
-__BH_BEGIN_DECLS
 ktime_t ktime_get(void) __bh_symbol(ktime_get);
 ktime_t ktime_get_real(void) __bh_symbol(ktime_get_real);
-__BH_END_DECLS
 
 static inline ktime_t ktime_get_boottime(void) { return ktime_get(); }
 static inline ktime_t ktime_get_raw(void) { return ktime_get(); }

@@ -15,7 +15,6 @@
 #define TIMER_INITIALIZER(function_, flags_) __TIMER_INITIALIZER(function_, flags_)
 #define DEFINE_TIMER(name, function_) struct timer_list name = __TIMER_INITIALIZER(function_, 0)
 
-__BH_BEGIN_DECLS
 void timer_setup(struct timer_list *timer, void (*callback)(struct timer_list *), unsigned int flags)
     __bh_symbol(timer_setup);
 bool timer_pending(const struct timer_list *timer) __bh_symbol(timer_pending);
@@ -31,7 +30,6 @@ int timer_delete_sync(struct timer_list *timer) __bh_symbol(timer_delete_sync);
 int try_to_del_timer_sync(struct timer_list *timer) __bh_symbol(try_to_del_timer_sync);
 int timer_shutdown(struct timer_list *timer) __bh_symbol(timer_shutdown);
 int timer_shutdown_sync(struct timer_list *timer) __bh_symbol(timer_shutdown_sync);
-__BH_END_DECLS
 
 #define timer_setup_on_stack(timer, callback, flags) timer_setup(timer, callback, flags)
 static inline void destroy_timer_on_stack(struct timer_list *timer) { (void)timer; }
@@ -49,10 +47,8 @@ del_timer_sync(struct timer_list *timer) { return timer_delete_sync(timer); }
 
 #ifdef BOTTOMHALF_LEGACY_API
 /* Until 4.15 a timer's handler took an unsigned long. The number is kept beside the timer's address. */
-__BH_BEGIN_DECLS
 void __bh_setup_timer_old(struct timer_list *timer, void (*function)(unsigned long), unsigned long data)
     __bh_symbol(setup_timer);
-__BH_END_DECLS
 static inline __bh_legacy("setup_timer(timer, fn, data) is timer_setup(timer, fn, flags) since 4.15: the handler takes "
                           "the struct timer_list *, from_timer() leads to what is around it") void
 setup_timer(struct timer_list *timer, void (*function)(unsigned long), unsigned long data) {

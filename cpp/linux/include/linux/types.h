@@ -47,7 +47,9 @@ enum { false = 0, true = 1 };
 #endif
 typedef s64 loff_t;
 typedef u32 dev_t;
-#else
+typedef u32 nlink_t;
+typedef u64 blkcnt_t;
+#else /* beside the C library */
 typedef long loff_t;
 typedef unsigned long dev_t;
 #endif
@@ -60,7 +62,6 @@ typedef unsigned int gid_t;
 typedef unsigned long ino_t;
 typedef unsigned int mode_t;
 typedef unsigned short umode_t;
-typedef u32 nlink_t;
 typedef s64 time64_t;
 typedef long clock_t;
 typedef s64 ktime_t;
@@ -76,7 +77,6 @@ typedef unsigned int fmode_t;
 typedef unsigned int __poll_t;
 typedef unsigned int slab_flags_t;
 typedef u64 sector_t;
-typedef u64 blkcnt_t;
 typedef u64 dma_addr_t;
 typedef u64 phys_addr_t;
 typedef u64 resource_size_t;

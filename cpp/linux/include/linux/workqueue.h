@@ -68,7 +68,6 @@ enum wq_consts {
 #define WQ_NAME_LEN 32
 
 /* Static and run-time initialisers. */
-__BH_BEGIN_DECLS
 /* The engine's own callback, by its C++ name: a delayed work is one by its timer's function. */
 void delayed_work_timer_fn(struct timer_list *timer)
     __asm__("_ZN10bottomhalf21delayed_work_timer_fnEPNS_5TimerE");
@@ -76,7 +75,6 @@ void __bh_init_work(struct work_struct *work, work_func_t func) __bh_symbol(init
 void __bh_init_delayed_work(struct delayed_work *dwork, work_func_t func, u32 timer_flags)
     __bh_symbol(init_delayed_work);
 void __bh_init_rcu_work(struct rcu_work *rwork, work_func_t func) __bh_symbol(init_rcu_work);
-__BH_END_DECLS
 
 #define __WORK_INITIALIZER(n, f) {ATOMIC_LONG_INIT(0), {NULL, NULL}, (f)}
 #define __DELAYED_WORK_INITIALIZER(n, f, tflags) \
@@ -84,12 +82,7 @@ __BH_END_DECLS
 #define DECLARE_DELAYED_WORK(n, f) struct delayed_work n = __DELAYED_WORK_INITIALIZER(n, f, 0)
 #define DECLARE_DEFERRABLE_WORK(n, f) struct delayed_work n = __DELAYED_WORK_INITIALIZER(n, f, TIMER_DEFERRABLE)
 
-#ifndef BOTTOMHALF_LEGACY_API
-#define DECLARE_WORK(n, f) struct work_struct n = __WORK_INITIALIZER(n, f)
-#define INIT_WORK(work, func) __bh_init_work(work, func)
-#else
-#include <linux/bh_legacy_work.h>
-#endif
+#include <linux/bh_work_forms.h>
 #define INIT_WORK_ONSTACK(work, func) __bh_init_work(work, func)
 #define INIT_WORK_ONSTACK_KEY(work, func, key) __bh_init_work(work, func)
 #define INIT_DELAYED_WORK(dwork, func) __bh_init_delayed_work(dwork, func, 0)
@@ -109,13 +102,12 @@ static inline struct rcu_work *to_rcu_work(struct work_struct *work) {
 }
 #define from_work(var, callback_work, work_fieldname) container_of(callback_work, __typeof__(*var), work_fieldname)
 
-#define work_pending(work) ((atomic_long_read(&(work)->data) & 1) != 0)
+bool __bh_work_pending(const struct work_struct *work) __bh_symbol(work_pending);
+#define work_pending(work) __bh_work_pending(work)
 #define delayed_work_pending(dwork) work_pending(&(dwork)->work)
 
 /* The machine's own workqueues. */
-__BH_BEGIN_DECLS
 struct workqueue_struct *__bh_system_wq(int which) __bh_symbol(system_wq);
-__BH_END_DECLS
 enum { /* the engine's SystemWq */
     BH_SYSTEM_WQ,
     BH_SYSTEM_HIGHPRI_WQ,
@@ -142,7 +134,6 @@ enum { /* the engine's SystemWq */
 #define system_bh_highpri_wq __bh_system_wq(BH_SYSTEM_BH_HIGHPRI_WQ)
 #define system_managed_wq __bh_system_wq(BH_SYSTEM_MANAGED_WQ)
 
-__BH_BEGIN_DECLS
 __printf(1, 4) struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags, int max_active, ...)
     __bh_symbol(alloc_workqueue);
 __printf(1, 3) struct workqueue_struct *alloc_ordered_workqueue(const char *fmt, unsigned int flags, ...)
@@ -192,7 +183,6 @@ int schedule_on_each_cpu(work_func_t func) __bh_symbol(schedule_on_each_cpu);
 int execute_in_process_context(work_func_t fn, struct execute_work *ew) __bh_symbol(execute_in_process_context);
 long work_on_cpu(int cpu, long (*fn)(void *), void *arg) __bh_symbol(work_on_cpu);
 long work_on_cpu_safe(int cpu, long (*fn)(void *), void *arg) __bh_symbol(work_on_cpu_safe);
-__BH_END_DECLS
 
 #define create_workqueue(name) alloc_workqueue("%s", __WQ_LEGACY | WQ_MEM_RECLAIM, 1, (name))
 #define create_freezable_workqueue(name) \
@@ -224,9 +214,7 @@ static inline bool enable_and_queue_work(struct workqueue_struct *wq, struct wor
 
 /* Flushing a system workqueue waits for what others queued, too; Linux says so when it compiles. */
 #define flush_workqueue(wq) __flush_workqueue(wq)
-__BH_BEGIN_DECLS
 void __bh_flush_scheduled_work(void) __bh_symbol(flush_scheduled_work);
-__BH_END_DECLS
 static inline __attribute__((__deprecated__("flushing system-wide workqueues is on its way out: flush or cancel the items, "
                                             "or use a workqueue of your own"))) void
 flush_scheduled_work(void) { __bh_flush_scheduled_work(); }
