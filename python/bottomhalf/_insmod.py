@@ -8,11 +8,9 @@ import subprocess
 import sys
 
 import bottomhalf as bh
+from bottomhalf._modules import LONGEST, watch
 
 __all__ = ["add_arguments", "run"]
-
-_LONGEST = 10.0  # seconds that a module is watched for when nobody says how long
-_SLICE = 0.05  # seconds between two looks at the log
 
 
 def _positive(text: str) -> float:
@@ -41,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=_positive,
         metavar="S",
-        help=f"how long it stays loaded (default: until nothing of the machine is pending, at most {_LONGEST:g} s)",
+        help=f"how long it stays loaded (default: until nothing of the machine is pending, at most {LONGEST:g} s)",
     )
     parser.add_argument("--legacy", action="store_true", help="accept the old forms that older books print")
     parser.add_argument("--sanitize", metavar="KIND", help="address, undefined, or address,undefined")
@@ -61,15 +59,6 @@ class _Dmesg:
             print(line)
         self._printed = len(lines)
         sys.stdout.flush()
-
-
-def _watch(machine: bh.Machine, dmesg: _Dmesg, seconds: float | None) -> None:
-    until = machine.now + (_LONGEST if seconds is None else seconds)
-    while (left := until - machine.now) > 0:
-        machine.sleep(min(left, _SLICE))
-        dmesg.show()
-        if seconds is None and machine._idle():
-            return
 
 
 def _with_sanitizer(sanitize: str | None, argv: list[str]) -> int | None:
@@ -133,7 +122,7 @@ def _insmod(
         return 1
     if module.compiler_output:
         print(module.compiler_output, file=sys.stderr)
-    _watch(machine, dmesg, arguments.seconds)
+    watch(machine, arguments.seconds, dmesg.show)
     died = module.state == "dead"
     try:
         machine.rmmod(module)

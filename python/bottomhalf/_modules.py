@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from . import _kbuild
     from ._machine import Machine
 
-__all__ = ["CompileError", "Module", "find", "insmod", "unload_all"]
+__all__ = ["CompileError", "Module", "find", "insmod", "unload_all", "watch"]
 
 _WARNING = 4
+#: Seconds that a module is watched for when nobody says how long. Arbitrary.
+LONGEST = 10.0
+_SLICE = 0.05  # seconds between two looks
 
 
 class CompileError(_core.BottomHalfError):
@@ -174,3 +178,14 @@ def unload_all(machine: Machine) -> None:
             _core.printk(machine, _WARNING, f"machine halt: {error.strerror}")
         except (_core.ModuleDied, _core.DeadlockError) as error:
             _core.printk(machine, _WARNING, f"machine halt: {error}")
+
+
+def watch(machine: Machine, seconds: float | None, look: Callable[[], object] = lambda: None) -> None:
+    """Let the machine go on for so long, None: until nothing is pending, at most LONGEST; look() now and then."""
+    longest = LONGEST if seconds is None else seconds
+    slices = math.ceil(longest / _SLICE)
+    for _ in range(slices):
+        machine.sleep(longest / slices)
+        look()
+        if seconds is None and machine._idle():
+            return

@@ -18,14 +18,14 @@ module_param(how, charp, 0444);
 
 static struct thing *nothing;
 static int zero;
+static size_t length = 40;
+static char buffer[64];
 static void (*nobody)(void);
 static int worked;
 module_param(worked, int, 0444);
 
 static noinline void fault(void)
 {
-	char buffer[8];
-
 	if (strcmp(how, "write") == 0)
 		nothing->value = 1;
 	else if (strcmp(how, "call") == 0)
@@ -33,7 +33,7 @@ static noinline void fault(void)
 	else if (strcmp(how, "divide") == 0)
 		worked = 100 / READ_ONCE(zero);
 	else if (strcmp(how, "library") == 0)
-		memcpy(buffer, (void *)&nothing->value, worked + 8);
+		memcpy(buffer, (void *)&nothing->value, READ_ONCE(length));
 	else
 		worked = (int)nothing->value;
 	worked++;

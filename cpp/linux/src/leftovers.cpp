@@ -1,8 +1,23 @@
 #include "bottomhalf/linux/leftovers.hpp"
 
+#include "kthread.hpp"
+
+extern "C" void bh_linux_tasklet_old(bottomhalf::Tasklet* tasklet);
+
 namespace bottomhalf::modules {
 
 namespace {
+
+// As <linux/interrupt.h> has it: the handler of the old form stands behind the engine's tasklet.
+struct OldTasklet : Tasklet {
+    bool use_callback = false;
+    void (*func)(unsigned long) = nullptr;
+};
+const void* function_of(const Tasklet& tasklet) {
+    return tasklet.callback == &bh_linux_tasklet_old
+               ? reinterpret_cast<const void*>(static_cast<const OldTasklet&>(tasklet).func)
+               : reinterpret_cast<const void*>(tasklet.callback);
+}
 
 class Search {
 public:
@@ -13,6 +28,7 @@ public:
         items();
         tasklets();
         irqs();
+        kthreads();
         return std::move(found_);
     }
 
@@ -68,16 +84,26 @@ private:
     void tasklets() {
         Task& self = machine_.domain().self();
         for (Tasklet* tasklet : machine_.tasklets().scheduled(self)) {
-            if (!image_.holds(tasklet) && !ours(tasklet->callback)) continue;
-            found_.push_back({"tasklet " +
-                                  (ours(tasklet->callback) ? name_of(tasklet->callback) : object_name(tasklet)) +
-                                  " still scheduled",
-                              "tasklet_kill()", false, [this_machine = &machine_, tasklet] {
-                                  // A disabled one would never be through.
-                                  tasklet->count.store(0);
-                                  this_machine->tasklets().kill(*tasklet);
-                              }});
+            const void* const function = function_of(*tasklet);
+            if (!image_.holds(tasklet) && !image_.holds(function)) continue;
+            found_.push_back(
+                {"tasklet " + (image_.holds(function) ? name_of(function) : object_name(tasklet)) + " still scheduled",
+                 "tasklet_kill()", false, [this_machine = &machine_, tasklet] {
+                     // A disabled one would never be through.
+                     if (tasklet->count.load() != 0) {
+                         tasklet->count.store(1);
+                         this_machine->tasklets().enable(*tasklet);
+                     }
+                     this_machine->tasklets().kill(*tasklet);
+                 }});
         }
+    }
+
+    void kthreads() {
+        for (const auto& kthread : linux_api::running_kthreads(machine_.domain()))
+            if (ours(kthread.function))
+                found_.push_back({"kernel thread '" + kthread.name + "' (" + name_of(kthread.function) + ") still runs",
+                                  "kthread_stop()", true, kthread.ask_to_stop});
     }
 
     void irqs() {

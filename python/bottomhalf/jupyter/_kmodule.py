@@ -10,11 +10,9 @@ from typing import Any, NoReturn
 
 import bottomhalf as bh
 from bottomhalf._explore import timeline
+from bottomhalf._modules import watch
 
 __all__ = ["kmodule"]
-
-_LONGEST = 10.0  # seconds that a module is watched for when nobody says how long
-_SLICE = 0.05
 
 
 class _Parser(argparse.ArgumentParser):
@@ -89,11 +87,7 @@ def _load(
         return
     if module.compiler_output:
         print(module.compiler_output, file=sys.stderr)
-    until = machine.now + (_LONGEST if options.seconds is None else options.seconds)
-    while (left := until - machine.now) > 0:
-        machine.sleep(min(left, _SLICE))
-        if options.seconds is None and machine._idle():
-            break
+    watch(machine, options.seconds)
     try:
         module.rmmod()
     except (OSError, bh.ModuleDied) as error:
