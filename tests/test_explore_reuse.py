@@ -96,6 +96,15 @@ def lost_update(machine):
         raise AssertionError(total)
 
 
+def test_traces_and_replay_strings_are_the_same_on_every_python():
+    """Byte for byte, wherever this runs. Renew the constants when the engine's own order changes on purpose."""
+    assert digest(pictures()) == "cef241d83b760911f714e24799d10e8c2e893e65a368e0e7575f7515327efc46"
+    report = bh.explore(lost_update, schedules=300)
+    assert report.replay == "bh1:2:1000:1n:full:engine:0:22e.b36aa321:1d5f3111"
+    trace = digest([str(event) for event in report.trace])
+    assert trace == "586c24f9de8f4691e84db7e6c8c562685c5ace27536e7c797fc873d0977e9107"
+
+
 @pytest.mark.parametrize("preempt_python", [None, "line"])
 def test_what_a_fresh_process_recorded_is_replayed_after_a_thousand_runs(preempt_python):
     """And its trace is the same, event for event."""

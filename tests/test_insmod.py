@@ -122,6 +122,23 @@ def test_kernel_thread(m):
     assert text(m) == ["thread: servant answers ring 1", "thread: returned 42"]
 
 
+def test_a_file_in_proc(m):
+    with m.insmod(MODULES / "counter.c"):
+        assert "/proc/counter" in m.files
+        with m.open("/proc/counter", "r+") as file:
+            assert file.read(100) == b"counter is 0\n"
+            assert file.write(b"41\n") == 3
+            m.run()
+        with m.open("/proc/counter") as file:
+            assert file.readall() == b"counter is 42\n"
+            assert not file.writable()
+        with m.open("/proc/counter", "w") as file, pytest.raises(OSError) as caught:
+            file.write(b"many")
+        assert caught.value.errno == errno.EINVAL
+    with pytest.raises(FileNotFoundError):
+        m.open("/proc/counter")
+
+
 # --- loading ---
 
 

@@ -22,6 +22,7 @@ from ._future import Future
 from ._topology import PROPERTIES, Topology
 
 if TYPE_CHECKING:
+    from ._files import ModuleFile
     from ._modules import Module
 
 __all__ = ["Machine", "Trace", "default_machine", "submit"]
@@ -634,6 +635,22 @@ class Machine(_core.MachineBase):
         from . import _modules
 
         _modules.find(self, module).rmmod()
+
+    def open(self, path: str | os.PathLike[str], mode: str = "r") -> ModuleFile:
+        """Open a file that a C module offers: under /proc, /dev or /sys/kernel/debug of this machine.
+
+        mode: ``"r"``, ``"w"``, ``"a"``, ``"r+"`` or ``"w+"``, in bytes always. An io.RawIOBase: each read and write is
+        one call of the module's, in the calling task. Task context, may sleep. Raises OSError with Linux's errno.
+        """
+        self._require_alive()
+        from . import _files
+
+        return _files.open_file(self, path, mode)
+
+    @property
+    def files(self) -> list[str]:
+        """The paths of the files that modules offer."""
+        return _core._list_files(self)
 
     @property
     def modules(self) -> list[Module]:

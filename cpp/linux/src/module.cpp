@@ -219,9 +219,11 @@ ModuleInfo read_module(void* handle) {
     info.init = reinterpret_cast<int (*)()>(dlsym(handle, "bh_linux_module_init"));
     info.exit = reinterpret_cast<void (*)()>(dlsym(handle, "bh_linux_module_exit"));
     std::vector<std::pair<std::string, std::string>> descriptions;
-    for (auto at = table.begin; at != table.end; ++at) {
-        const bh_module_record* record = *at;
-        if (record == nullptr) continue;
+    std::vector<const bh_module_record*> records;
+    for (auto at = table.begin; at != table.end; ++at)
+        if (*at != nullptr) records.push_back(*at);
+    std::stable_sort(records.begin(), records.end(), [](auto* a, auto* b) { return a->order < b->order; });
+    for (const bh_module_record* record : records) {
         if (record->kind == kRecordText) add_text(info, record->name, record->text);
         if (record->kind == kRecordParam) info.params.push_back(param_of(*record));
         if (record->kind == kRecordParamText) descriptions.emplace_back(record->name, record->text);

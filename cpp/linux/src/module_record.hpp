@@ -25,7 +25,7 @@ struct bh_module_record {
     const char* text;
     void* address;
     std::uint64_t size;
-    std::uint32_t max, pad;
+    std::uint32_t max, order;
     std::uint32_t* count;
     const kernel_param* custom;
 };

@@ -70,6 +70,7 @@ int c_tasklets(void) {
     tasklet_enable(&disabled);
     tasklet_kill(&disabled);
     CHECK(strcmp(order, "hbiob") == 0);
+    tasklet_disable(&disabled); /* as it was declared: the next machine begins with it */
     tasklet_disable(&declared);
     tasklet_disable_nosync(&declared);
     tasklet_enable(&declared);

@@ -127,25 +127,28 @@ static DEFINE_RWLOCK(declared_rwlock);
 static DECLARE_RWSEM(declared_rwsem);
 static DEFINE_SEMAPHORE(declared_semaphore, 2);
 static DEFINE_SEQLOCK(declared_seqlock);
-static int shared;
+enum { TURNS = 200 };
+static int guarded[4]; /* each by one kind of lock */
+static atomic_t adders_done;
 static int adder(void *data) {
     (void)data;
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < TURNS; ++i) {
         unsigned long flags;
         spin_lock_irqsave(&declared_lock, flags);
-        ++shared;
+        ++guarded[0];
         spin_unlock_irqrestore(&declared_lock, flags);
         mutex_lock(&declared_mutex);
-        ++shared;
+        ++guarded[1];
         mutex_unlock(&declared_mutex);
         write_lock(&declared_rwlock);
-        ++shared;
+        ++guarded[2];
         write_unlock(&declared_rwlock);
         down_write(&declared_rwsem);
-        ++shared;
+        ++guarded[3];
         up_write(&declared_rwsem);
         cond_resched();
     }
+    atomic_inc(&adders_done);
     return 0;
 }
 int c_locks(void);
@@ -160,7 +163,7 @@ int c_locks(void) {
     CHECK(irqs_disabled() && preempt_count() == 1);
     spin_unlock_irq(&declared_lock);
     spin_lock(zeroed);
-    CHECK(!spin_trylock_bh(&declared_lock) == 0);
+    CHECK(spin_trylock_bh(&declared_lock));
     spin_unlock_bh(&declared_lock);
     spin_unlock(zeroed);
     kfree(zeroed);
@@ -184,10 +187,12 @@ int c_locks(void) {
     write_seqlock(&declared_seqlock);
     write_sequnlock(&declared_seqlock);
     CHECK(read_seqretry(&declared_seqlock, sequence));
-    shared = 0;
+    memset(guarded, 0, sizeof(guarded));
+    atomic_set(&adders_done, 0);
     for (int i = 0; i < 3; ++i) tasks[i] = kthread_run(adder, NULL, "adder/%d", i);
-    for (int i = 0; i < 3; ++i) CHECK(kthread_stop(tasks[i]) == 0 || true);
-    CHECK(shared % 4 == 0);
+    while (atomic_read(&adders_done) < 3) msleep(1);
+    for (int i = 0; i < 3; ++i) CHECK(kthread_stop(tasks[i]) == 0);
+    for (int i = 0; i < 4; ++i) CHECK(guarded[i] == 3 * TURNS);
     return 0;
 }
 

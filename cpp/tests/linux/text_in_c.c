@@ -19,8 +19,8 @@ int c_formats(void) {
     const unsigned char mac[] = {1, 2, 0xab, 4, 5, 6};
     CHECK(snprintf(text, 4, "%s-%05d|%x|%lld", "abc", 42, 255, -1LL) == 15 && strcmp(text, "abc") == 0);
     CHECK(scnprintf(text, 4, "%s", "abcdef") == 3);
-    CHECK(sprintf(text, "%zu %hhu %ld %c%%", sizeof(int), (unsigned char)7, 5L, 'x') == 9);
-    CHECK(strcmp(text, "4 7 5 x%") == 0 || true);
+    CHECK(sprintf(text, "%zu %hhu %ld %c%%", sizeof(int), (unsigned char)7, 5L, 'x') == 8);
+    CHECK(strcmp(text, "4 7 5 x%") == 0);
     sprintf(text, "%pM", mac);
     CHECK(strcmp(text, "01:02:ab:04:05:06") == 0);
     sprintf(text, "%*ph", 3, mac);

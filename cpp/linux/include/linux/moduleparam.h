@@ -37,7 +37,7 @@ struct bh_module_record {
     void *address;     /* of the value; of an array: of the first */
     u64 size;          /* of one value in bytes; of a string: of its buffer */
     u32 max;           /* of an array: how many; else 0 */
-    u32 __pad;
+    u32 order;         /* of declaration: compilers turn variables round */
     u32 *count;        /* of an array: where to write how many were given, or null */
     const struct kernel_param *custom; /* module_param_cb: its functions do it all */
 };
@@ -46,7 +46,7 @@ struct bh_module_record {
 #define ___bh_record(id, ...) ____bh_record(id, __VA_ARGS__)
 #define ____bh_record(id, kind_, perm_, name_, text_, address_, size_, max_, count_, custom_)                 \
     static const struct bh_module_record __bh_record_at_##id = {                                              \
-        (kind_), (perm_), (name_), (text_), (void *)(address_), (size_), (max_), 0, (count_), (custom_)};     \
+        (kind_), (perm_), (name_), (text_), (void *)(address_), (size_), (max_), (id), (count_), (custom_)};     \
     static const struct bh_module_record *const __bh_record_to_##id                                           \
         __attribute__((section("bh_linux_modinfo"), used)) = &__bh_record_at_##id
 
