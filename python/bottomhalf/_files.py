@@ -70,7 +70,7 @@ class ModuleFile(io.RawIOBase):
 
 def open_file(machine: Machine, path: str | os.PathLike[str], mode: str) -> ModuleFile:
     """See Machine.open."""
-    plain = mode.replace("b", "") if isinstance(mode, str) else mode
+    plain = mode.replace("b", "")
     if plain not in _MODES:
         raise ValueError(f"mode={mode!r}: allowed are {', '.join(map(repr, _MODES))}, with or without 'b'")
     return ModuleFile(machine, os.fspath(path), plain, _MODES[plain])

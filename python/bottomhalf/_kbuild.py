@@ -87,10 +87,11 @@ def _remove(path: Path, pid: int) -> None:
 
 def headers() -> Path:
     """The directory that has <linux/...> for modules."""
-    path = Path(_core.__file__).parent / "kernel"
-    if not (path / "linux" / "module.h").exists():
-        raise _core.Unsupported(f"this installation has no headers for C modules: {path} is missing; install it anew")
-    return path
+    package = Path(_core.__file__).parent
+    for path in (package / "include" / "bottomhalf" / "kernel", package / "kernel"):
+        if (path / "linux" / "module.h").exists():
+            return path
+    raise _core.Unsupported(f"this installation has no headers for C modules: {path} is missing; install it anew")
 
 
 def _compiler() -> list[str]:

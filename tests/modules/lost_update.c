@@ -1,6 +1,5 @@
-/* Two items add to a counter, one on each CPU. With locked=0 an addition can get lost. */
+/* Two items add to a counter, one on each CPU. With locked=0 an addition can get lost, on some schedules. */
 #include <linux/module.h>
-#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -15,14 +14,15 @@ static void add(struct work_struct *work)
 {
 	int seen;
 
-	if (locked)
-		spin_lock(&lock);
-	seen = READ_ONCE(counter);
-	if (!locked)
-		cond_resched();
-	WRITE_ONCE(counter, seen + 1);
-	if (locked)
+	spin_lock(&lock);
+	seen = counter;
+	if (!locked) {
+		/* The other item may add here. */
 		spin_unlock(&lock);
+		spin_lock(&lock);
+	}
+	counter = seen + 1;
+	spin_unlock(&lock);
 }
 
 static DECLARE_WORK(one, add);
