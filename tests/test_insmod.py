@@ -423,7 +423,7 @@ def test_what_exit_forgot_is_named_and_taken_back(m, what, item, missing):
         m.irq(9).fire(cpu=0)
     # The machine lives on, and nothing of the module's runs any more.
     m.system_wq.submit(int).result()
-    m.halt()
+    m.halt("cancel")  # a sleeper sleeps on
     assert not any(line.startswith("careless:") for line in text(m))
 
 
