@@ -317,3 +317,22 @@ def test_negative_times_are_refused(m, call):
     """A time is not negative."""
     with pytest.raises(ValueError):
         call(-1)
+
+
+def test_an_item_queued_just_before_a_cpu_intensive_one_starts(m):
+    """A worker that stops counting, for its item is CPU_INTENSIVE, looks for what was queued while it counted."""
+    wq = m.alloc_workqueue("intensive", bh.WQ.CPU_INTENSIVE)
+    intensive, late = Item(), Item()
+    between = bh.Work(lambda _: wq.queue(late.work))
+
+    def begin(_):
+        # Both are in the pool when `between` runs, so that its worker has no need to look for more before the second.
+        m.system_wq.queue(between)
+        wq.queue(intensive.work)
+
+    m.system_wq.queue(bh.Work(begin), cpu=1)
+    intensive.wait_started()
+    late.wait_started()
+    intensive.open()
+    late.open()
+    wq.flush(LONG)

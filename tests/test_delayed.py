@@ -105,6 +105,24 @@ def test_12_06_flush_work_does_not_wait_for_a_timer(m):
     assert work.cancel() is True
 
 
+def test_timer_pending(m):
+    """timer_pending is the timer's share of pending: gone once the item is queued."""
+    item = Item(bh.DelayedWork)
+    assert not item.work.timer_pending
+    m.system_wq.queue_delayed(item.work, NEVER, cpu=1)
+    assert item.work.timer_pending and item.work.pending
+    with cpu_held(m, 1):
+        m.system_wq.mod_delayed(item.work, 0, cpu=1)
+        assert item.work.pending and not item.work.timer_pending
+    item.wait_started()
+    m.system_wq.queue_delayed(item.work, NEVER, cpu=1)
+    assert item.work.timer_pending
+    assert item.work.cancel() is True
+    assert not item.work.timer_pending
+    item.open()
+    item.work.flush(LONG)
+
+
 def test_flush_workqueue_does_not_wait_for_timers(m):
     """An armed item is not in the workqueue yet: flush_workqueue does not wait for it."""
     wq = m.alloc_workqueue("timers", bh.WQ(0), 0)

@@ -81,6 +81,7 @@ public:
     }
     const void* function_of(const void* object) const noexcept override { return function_of_object(object); }
     bool waits_at(std::uintptr_t address) const noexcept override { return is_gil_word(address); }
+    bool holds(const Task& task) const noexcept override { return is_attached(task); }
     bool between(const Task& task) override { return between_items(&task); }
     void backtrace(const void* state, std::vector<std::string>& lines) override { python_backtrace(state, lines); }
     void dropped(void* object) override {

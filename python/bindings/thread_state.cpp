@@ -169,6 +169,18 @@ bool is_fiber(const Task& task) noexcept {
     return domain != nullptr && domain->simulated;
 }
 
+bool is_attached(const Task& task) noexcept {
+    const PyThreadState* state = state_of(task);
+    if (state == nullptr) return false;
+#if PY_VERSION_HEX >= 0x030d0000
+    return __atomic_load_n(&state->state, __ATOMIC_RELAXED) == 1;  // _Py_THREAD_ATTACHED
+#elif PY_VERSION_HEX >= 0x030c0000
+    return state->_status.active != 0;
+#else
+    return state == _PyThreadState_UncheckedGet();
+#endif
+}
+
 void attach(Task& self) {
     take_gil_back(state_of(self));
     if (is_fiber(self)) bh_bind_thread_state(state_of(self));

@@ -8,6 +8,8 @@ namespace bh_python {
 // Is this a task of a simulated machine? Then its thread state is Task::gate_state, also for init, and never the one
 // that PyGILState_*() would find.
 bool is_fiber(const Task& task) noexcept;
+// Does the task hold the GIL now? A hint without it; the task, a worker in an item, is alive.
+bool is_attached(const Task& task) noexcept;
 // Attaches the task's own thread state. GIL: not held, taken.
 void attach(Task& self);
 // A thread state for a task of a simulated machine: one that a task of this thread has left, or a new one. GIL: not

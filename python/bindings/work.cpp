@@ -255,6 +255,9 @@ PyObject* work_run(PyObject* self, PyObject*) {
 PyObject* get_pending(PyObject* self, void*) {
     return PyBool_FromLong(reinterpret_cast<PyWork*>(self)->work.pending());
 }
+PyObject* get_timer_pending(PyObject* self, void*) {
+    return PyBool_FromLong(timer_pending(reinterpret_cast<PyDelayedWork*>(self)->dwork.timer));
+}
 PyObject* get_busy(PyObject* self, void*) {
     static PyObject* busy_type = nullptr;
     if (busy_type == nullptr) {
@@ -406,6 +409,13 @@ PyGetSetDef work_getset[] = {
     {"name", get_name, nullptr, "The name given, else the function's.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
+PyGetSetDef delayed_getset[] = {
+    {"timer_pending", get_timer_pending, nullptr,
+     "Whether its timer runs down, so that it is pending but not queued yet (Linux: timer_pending(&dwork->timer)). A "
+     "hint.",
+     nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
 PyMemberDef work_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyWork, weakrefs), READONLY, nullptr},
                               {nullptr, 0, 0, 0, nullptr}};
 
@@ -435,6 +445,7 @@ PyType_Slot delayed_slots[] = {
     {Py_tp_traverse, reinterpret_cast<void*>(work_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(work_clear)},
     {Py_tp_methods, delayed_methods},
+    {Py_tp_getset, delayed_getset},
     {Py_tp_doc, const_cast<char*>("DelayedWork(func=None, *, name=None)\n--\n\n"
                                   "A work item with a timer (Linux: struct delayed_work).\n\n"
                                   "Its cancel, flush and disable are the delayed forms.")},

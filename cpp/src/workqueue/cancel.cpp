@@ -30,7 +30,9 @@ int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Aftermath& after)
     // Started, taken by another, or claimed by a producer that has not pushed it yet.
     if (pwq_of(word) != pwq || pwq->pool != &pool || (word & kInbox) != 0) return -1;
     // Barriers of a held-back item would never become active: they stand on their own from now on.
-    if ((word & (kInactive | kLinked)) == (kInactive | kLinked)) move_linked(work.entry.next, pool.worklist);
+    // Barriers behind it: there they would wait for more than the item.
+    if ((word & kLinked) != 0 && ((word & kInactive) != 0 || !pool.held_long.empty()))
+        move_linked(work.entry.next, pool.worklist);
     work.entry.unlink();
     work.data.store(off_queue(pool.id, 0, kPending));
     pwq->leave(word, after);

@@ -49,11 +49,13 @@ std::vector<std::string> WorkqueueSubsystem::queued_items() {
     for_each_pool([&](WorkerPool& pool) {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
-        for (ListNode* n = pool.worklist.begin(); n != pool.worklist.end(); n = n->next) {
-            Work* work = container_of(n, &Work::entry);
-            if (is_flush_barrier(*work)) continue;
-            items.push_back(describe_function(domain_, work, work->func) + " of workqueue '" +
-                            pwq_of(work->data.load(std::memory_order_relaxed))->wq->name() + "'");
+        for (List* list : {&pool.worklist, &pool.held_long}) {
+            for (ListNode* n = list->begin(); n != list->end(); n = n->next) {
+                Work* work = container_of(n, &Work::entry);
+                if (is_flush_barrier(*work)) continue;
+                items.push_back(describe_function(domain_, work, work->func) + " of workqueue '" +
+                                pwq_of(work->data.load(std::memory_order_relaxed))->wq->name() + "'");
+            }
         }
     });
     return items;
@@ -126,6 +128,7 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 RawGuard guard(pool.lock);
                 pool.splice_inbox();
                 ListNode* first = pool.worklist.front();
+                if (first == nullptr) first = pool.held_long.front();
                 for (PoolWorkqueue* pwq : mine)
                     if (first == nullptr) first = pwq->inactive.front();
                 for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && first == nullptr; n = n->next)

@@ -38,8 +38,9 @@ void worker_tick(Worker& worker, Nanoseconds used) noexcept {
     pwq.cpu_time += static_cast<std::uint64_t>(more);
     Hogs& hogs = pool.domain.workqueues->hogs();
     const Nanoseconds threshold = hogs.threshold();
-    if (threshold == 0 || used < threshold || worker.has(Worker::kNotRunning)) return;
+    if (threshold == 0 || used < threshold || worker.has(Worker::kNotRunning & ~Worker::kLong)) return;
     worker.set_flags(Worker::kCpuIntensive);
+    worker.end_long();
     ++pwq.cpu_intensive;
     pool.splice_inbox();
     if (pool.kick()) ++pwq.cm_wakeup;

@@ -15,9 +15,14 @@ constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
-constexpr Nanoseconds kSlowTick = 2 * kMillisecond;
+constexpr Nanoseconds kSlowTick = kMillisecond;
+// An item that computes outside its gate for that long is a long one.
+constexpr Nanoseconds kLong = kMillisecond;
 // A switch that meant nothing (it was preempted, or waited for a gate) buys that much peace, doubling up to kMostTick.
 constexpr Nanoseconds kLeastPeace = 20'000;
+// Where nothing but such switches come, as among threads that pass a gate to and fro, they are not recorded for so
+// long: a record costs the switch itself several times as much as it takes.
+constexpr Nanoseconds kDeaf = 20 * kMillisecond;
 // So long without anything to look at, and what comes next is taken for a fresh start.
 constexpr Nanoseconds kQuiet = 5 * kMillisecond;
 // Budget: so long without CPU time is taken for blocked; whoever uses less than that between two looks is idle.
@@ -25,6 +30,16 @@ constexpr Nanoseconds kQuiet = 5 * kMillisecond;
 constexpr Nanoseconds kBudget = 100 * kMillisecond, kStir = 50'000, kBudgetTick = 5 * kMillisecond;
 
 int tid_of(const Worker& worker) noexcept { return worker.task->pid.load(std::memory_order_relaxed); }
+
+const void* name_of(const Work& work) noexcept {
+    const Gate* gate = gate_of(work.func);
+    return gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
+}
+
+// Under the pool's lock: it counts as running, or would but for its long item.
+bool is_watched(const Worker& worker) noexcept {
+    return !worker.has(Worker::kNotRunning & ~Worker::kLong) && worker.nap == Nap::none;
+}
 
 }  // namespace
 
@@ -51,19 +66,26 @@ void Monitor::add(WorkerPool& pool) noexcept {
 }
 
 void Monitor::begin(Worker& worker, const Work& work) noexcept {
-    const Gate* gate = gate_of(work.func);
-    worker.habit = gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
-    if (!habits_.sleeps(worker.habit) || worker.has(Worker::kNotRunning)) return;
+    worker.habit = name_of(work);
+    if (worker.has(Worker::kNotRunning)) return;
+    const bool sleeps = habits_.has(Habit::sleeps, worker.habit);
+    if (!sleeps && (worker.pool->kind != PoolKind::managed || !habits_.has(Habit::is_long, worker.habit))) return;
     worker.expected = true;
     worker.began = domain_.now();
     worker.began_cpu = watcher_->cpu_time(tid_of(worker));
-    worker.doze_off(Nap::expected);
+    if (sleeps)
+        worker.doze_off(Nap::expected);
+    else
+        worker.begin_long();
 }
+
+bool Monitor::takes_long(const Work& work) const noexcept { return habits_.has(Habit::is_long, name_of(work)); }
 
 void Monitor::end(Worker& worker) noexcept {
     worker.expected = false;
     const Nanoseconds cpu = watcher_->cpu_time(tid_of(worker)) - worker.began_cpu;
-    if (domain_.now() - worker.began < 2 * cpu) habits_.computed(worker.habit);
+    if (domain_.now() - worker.began < 2 * cpu) habits_.lose(Habit::sleeps, worker.habit);
+    if (cpu < kLong / 2) habits_.lose(Habit::is_long, worker.habit);
 }
 
 void Monitor::main(Task& self, void* monitor) {
@@ -115,7 +137,7 @@ void Monitor::run() {
             }
         } else if (budget) {
             watcher_->doze(kBudgetTick);
-        } else if (any && records_ && !changing && !handed_over) {
+        } else if (any && listens(start) && !changing && !handed_over) {
             if (watcher_->wait(kSlowTick)) {
                 if (domain_.now() - start > kMostTick) peace = kLeastPeace;
                 take_new();
@@ -125,6 +147,12 @@ void Monitor::run() {
                     last_one = domain_.now();
                 } else {
                     // The next one may come at once: it is heard when this is over.
+                    if (peace >= kMostTick) {
+                        watcher_->detach_all();
+                        deaf_until_ = domain_.now() + kDeaf;
+                        pause = kLeastTick;
+                        peace = kLeastPeace;
+                    }
                     watcher_->doze(peace);
                     peace = std::min(2 * peace, most);
                 }
@@ -146,36 +174,41 @@ Monitor::Outcome Monitor::look_after(Watched& watched) {
     {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
-        if (pool.stopping || (pool.worklist.empty() && pool.unwatch())) {
+        if (pool.stopping || (pool.worklist.empty() && pool.held_long.empty() && pool.unwatch())) {
             pool.watched = false;
             return Outcome::over;
         }
         // Somebody is on the way, or nobody could be created.
         missing = pool.need_more_worker();
-        int left = pool.nr_running.load();
+        int left = pool.nr_running.load() + pool.nr_long;
         for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && left > 0; n = n->next) {
             Worker& worker = *container_of(n, &Worker::pool_node);
-            if (worker.has(Worker::kNotRunning) || worker.nap != Nap::none) continue;
+            if (!is_watched(worker)) continue;
             --left;
             if (worker.task == nullptr) continue;
             // One without an item waits for a gate, or is on its way to the next.
             running_.push_back({worker.in_item() ? &worker : nullptr, worker.items, tid_of(worker),
-                                reinterpret_cast<std::uintptr_t>(&worker.task->permit), Sight{}});
+                                reinterpret_cast<std::uintptr_t>(&worker.task->permit), Sight{}, 0});
         }
         ListNode* next = missing ? pool.idle.front() : nullptr;
         if (next != nullptr) {
             const Worker& worker = *container_of(next, &Worker::idle_node);
-            if (worker.task != nullptr) running_.push_back({nullptr, 0, tid_of(worker), 0, Sight{}});
+            if (worker.task != nullptr) running_.push_back({nullptr, 0, tid_of(worker), 0, Sight{}, 0});
         }
     }
     // First the records, then the look: what happens in between is told by the records. Who has no item yet is heard
     // from its first switch on.
-    if (records_)
+    if (listens(domain_.now()))
         for (const Suspect& suspect : running_) watcher_->attach(suspect.tid);
     std::erase_if(running_, [](const Suspect& s) { return s.worker == nullptr; });
     tick(watched, running_);
-    std::erase_if(running_, [&](Suspect& s) { return !asleep(s) && !out_of_budget(watched, s); });
-    if (running_.empty()) return missing ? Outcome::changing : Outcome::calm;
+    bool started = false;
+    std::erase_if(running_, [&](Suspect& s) {
+        if (asleep(s) || out_of_budget(watched, s)) return false;
+        started |= found_long(pool, s);
+        return true;
+    });
+    if (running_.empty()) return missing || started ? Outcome::changing : Outcome::calm;
     bool any = false;
     if (watcher_->means() != Detection::budget) {
         // A timer would take several times as long.
@@ -195,7 +228,7 @@ void Monitor::tick(Watched& watched, std::vector<Suspect>& running) {
     WorkerPool& pool = *watched.pool;
     const Nanoseconds now = domain_.now();
     std::vector<Seen> seen;
-    for (const Suspect& suspect : running) {
+    for (Suspect& suspect : running) {
         const Nanoseconds cpu = watcher_->cpu_time(suspect.tid);
         if (cpu < 0) continue;
         Seen entry{suspect.worker, suspect.item, cpu, cpu, now};
@@ -205,10 +238,28 @@ void Monitor::tick(Watched& watched, std::vector<Suspect>& running) {
             if (cpu - old.cpu < kStir) entry.cpu = old.cpu, entry.since = old.since;
         }
         seen.push_back(entry);
+        suspect.used = cpu - entry.cpu_at_first;
         RawGuard guard(pool.lock);
-        if (Worker* worker = find(pool, suspect)) worker_tick(*worker, cpu - entry.cpu_at_first);
+        if (Worker* worker = find(pool, suspect)) worker_tick(*worker, suspect.used);
     }
     watched.seen = std::move(seen);
+}
+
+// Has this item, which has just been seen awake, computed for long, and does so outside its gate?
+bool Monitor::found_long(WorkerPool& pool, const Suspect& suspect) noexcept {
+    if (pool.kind != PoolKind::managed || suspect.used < kLong || suspect.sight.state != Sight::State::running)
+        return false;
+    RawGuard guard(pool.lock);
+    Worker* const worker = find(pool, suspect);
+    if (worker == nullptr || worker->has(Worker::kNotRunning)) return false;
+    const Gate* gate = gate_of(worker->current_func);
+    if (gate != nullptr && gate->holds(*worker->task)) {
+        habits_.doubt(Habit::is_long, worker->habit);
+        return false;
+    }
+    worker->begin_long();
+    habits_.found(Habit::is_long, worker->habit);
+    return true;
 }
 
 bool Monitor::asleep(Suspect& suspect) noexcept {
@@ -233,8 +284,8 @@ Worker* Monitor::find(WorkerPool& pool, const Suspect& suspect) noexcept {
     for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
         Worker* worker = container_of(n, &Worker::pool_node);
         if (worker != suspect.worker) continue;
-        const bool same = worker->items == suspect.item && worker->in_item() && !worker->has(Worker::kNotRunning) &&
-                          worker->nap == Nap::none && worker->task != nullptr && tid_of(*worker) == suspect.tid;
+        const bool same = worker->items == suspect.item && worker->in_item() && is_watched(*worker) &&
+                          worker->task != nullptr && tid_of(*worker) == suspect.tid;
         return same ? worker : nullptr;
     }
     return nullptr;
@@ -244,9 +295,10 @@ bool Monitor::hand_over(WorkerPool& pool, const Suspect& suspect) noexcept {
     RawGuard guard(pool.lock);
     pool.splice_inbox();
     Worker* worker = find(pool, suspect);
-    if (worker == nullptr || pool.worklist.empty()) return false;
+    if (worker == nullptr || (pool.worklist.empty() && pool.held_long.empty())) return false;
+    worker->end_long();
     worker->doze_off(Nap::found);
-    habits_.slept(worker->habit);
+    habits_.found(Habit::sleeps, worker->habit);
     ++handovers_;
     return true;
 }

@@ -1,5 +1,6 @@
 // What is queued and runs, in the format of Linux's show_all_workqueues (sysrq-t).
 #include <cstdio>
+#include <initializer_list>
 
 #include "bottomhalf/sched/gate.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
@@ -48,15 +49,17 @@ std::string queued_name(Domain& domain, const Work& work) {
     return describe_function(domain, &work, work.func);
 }
 
-// The items of this pool workqueue in a list.
-std::string listing(Domain& domain, List& list, const PoolWorkqueue& pwq) {
+// The items of this pool workqueue in these lists.
+std::string listing(Domain& domain, std::initializer_list<List*> lists, const PoolWorkqueue& pwq) {
     Listing out;
-    bool linked = false;
-    for (ListNode* n = list.begin(); n != list.end(); n = n->next) {
-        const Work* work = container_of(n, &Work::entry);
-        const std::uint64_t word = work->data.load(std::memory_order_relaxed);
-        if (pwq_of(word) == &pwq) out.add(queued_name(domain, *work), !linked);
-        linked = (word & kLinked) != 0;
+    for (List* list : lists) {
+        bool linked = false;
+        for (ListNode* n = list->begin(); n != list->end(); n = n->next) {
+            const Work* work = container_of(n, &Work::entry);
+            const std::uint64_t word = work->data.load(std::memory_order_relaxed);
+            if (pwq_of(word) == &pwq) out.add(queued_name(domain, *work), !linked);
+            linked = (word & kLinked) != 0;
+        }
     }
     return out.take();
 }
@@ -72,7 +75,7 @@ std::string in_flight(WorkqueueSubsystem& wqs, WorkerPool& pool, const PoolWorkq
         else
             out += std::to_string(w->task->pid.load()) + (w->has(Worker::kRescuer) ? "(RESCUER)" : "");
         out += ":" + wqs.running_name(*w, held);
-        const std::string linked = listing(pool.domain, w->scheduled, pwq);
+        const std::string linked = listing(pool.domain, {&w->scheduled}, pwq);
         if (!linked.empty()) out += " " + linked;
     }
     return out;
@@ -149,8 +152,8 @@ std::vector<std::string> WorkqueueSubsystem::show_all(Task& self) {
             lines.push_back("  pwq " + std::to_string(pool.number) + ":" + pool.info() + text);
             const std::pair<const char*, std::string> parts[] = {
                 {"in-flight", in_flight(*this, pool, *pwq, pass.held())},
-                {"pending", listing(domain_, pool.worklist, *pwq)},
-                {"inactive", listing(domain_, pwq->inactive, *pwq)}};
+                {"pending", listing(domain_, {&pool.worklist, &pool.held_long}, *pwq)},
+                {"inactive", listing(domain_, {&pwq->inactive}, *pwq)}};
             for (auto& [heading, items] : parts)
                 if (!items.empty()) lines.push_back(std::string("    ") + heading + ": " + items);
         }

@@ -40,8 +40,23 @@ void Worker::wake_up() noexcept {
     pool->watch_behind();
 }
 
+void Worker::begin_long() noexcept {
+    ++pool->nr_long;
+    set_flags(kLong);
+    pool->splice_inbox();
+    if (pool->kick() && current_pwq != nullptr) ++current_pwq->cm_wakeup;
+}
+
+void Worker::end_long() noexcept {
+    if (!has(kLong)) return;
+    --pool->nr_long;
+    clear_flags(kLong);
+    pool->let_long_go();
+}
+
 void Worker::sleeping(Task&) noexcept {
     RawGuard guard(pool->lock);
+    end_long();
     doze_off(Nap::told);
 }
 
@@ -159,7 +174,12 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     pool.hash_add(worker);
     work.entry.unlink();
     const bool intensive = (pwq->wq->flags() & wq_flag::kCpuIntensive) != 0;
-    if (intensive) worker.set_flags(Worker::kCpuIntensive);
+    if (intensive) {
+        worker.set_flags(Worker::kCpuIntensive);
+        // What came while it counted lies where nobody looks any more. First the count, then the look, as in
+        // doze_off().
+        pool.splice_inbox();
+    }
     // Unbound and CPU-intensive workers never hold back the next start.
     if (!pool.worklist.empty()) pool.kick();
     pool.watch_behind();
@@ -199,6 +219,8 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     // What the monitor found asleep, or took for it, has come back without a word.
     if (worker.nap == Nap::found || worker.nap == Nap::expected) [[unlikely]]
         worker.wake_up();
+    if (worker.has(Worker::kLong)) [[unlikely]]
+        worker.end_long();
     if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);
     worker.current_work = nullptr;
@@ -271,6 +293,11 @@ Work* next_work(Worker& worker, GatePass& pass) {
                 if (!linger(worker, pass)) return nullptr;
                 continue;
             }
+        }
+        if (pool.nr_long >= static_cast<int>(pool.width) && worker.scheduled.empty() &&
+            pool.monitor->takes_long(*container_of(first, &Work::entry))) [[unlikely]] {
+            pool.hold_long();
+            continue;
         }
         if (self.bound_cpu != pool.bound_to) [[unlikely]] {
             follow_cpu(worker);

@@ -105,6 +105,25 @@ bool WorkerPool::kick() noexcept {
     return true;
 }
 
+void WorkerPool::hold_long() noexcept {
+    move_linked(worklist.front(), held_long);
+    // Whoever runs a long item may come to sleep in it, and wait for one that is held here.
+    if (watched) return;
+    watched = true;
+    monitor->add(*this);
+}
+
+void WorkerPool::let_long_go() noexcept {
+    if (held_long.empty() || nr_long >= static_cast<int>(width)) return;
+    List group;
+    move_linked(held_long.front(), group);
+    while (ListNode* last = group.back()) {
+        last->unlink();
+        worklist.push_front(*last);
+    }
+    kick();
+}
+
 bool WorkerPool::all_in_items() noexcept {
     int left = nr_running.load();
     for (ListNode* n = workers.begin(); n != workers.end() && left > 0; n = n->next) {

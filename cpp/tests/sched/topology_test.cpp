@@ -2,8 +2,13 @@
 #include "bottomhalf/sched/topology.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
 
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/sched/host/factory.hpp"
 
 namespace bottomhalf {
 namespace {
@@ -37,6 +42,17 @@ TEST(Topology, RefusesWhatCannotBe) {
     EXPECT_THROW(Topology::uniform(1, 1, kMaxCpus, 2), InvalidArgument);
     EXPECT_THROW(scope_of("socket"), InvalidArgument);
     EXPECT_EQ(scope_of("default"), AffinityScope::cache);
+}
+
+TEST(Topology, CpusThatTheHostLacksAreNoFarther) {
+    const unsigned there = std::min(static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)), kMaxCpus - 2);
+    const Topology told = host_topology(there), more = host_topology(there + 2);
+    EXPECT_EQ(more.nodes(), told.nodes());
+    for (const AffinityScope scope : {AffinityScope::cache, AffinityScope::numa}) {
+        EXPECT_EQ(more.pods(scope).size(), told.pods(scope).size());
+        EXPECT_EQ(more.pod(scope, there + 1).to_list(), more.pod(scope, 0).to_list());
+    }
+    EXPECT_EQ(more.pod(AffinityScope::smt, there).to_list(), std::to_string(there));
 }
 
 }  // namespace

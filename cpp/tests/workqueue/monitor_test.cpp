@@ -1,7 +1,13 @@
 // The monitor: workers that block in code which does not say so.
 #include "bottomhalf/workqueue/monitor.hpp"
 
+#include <time.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <thread>
 
 #include "support/machine_fixture.hpp"
 
@@ -29,6 +35,28 @@ struct Blocked : Item {
     void let_go() const { EXPECT_EQ(write(ends[1], "x", 1), 1); }
 };
 
+// An item of a function of its own, which computes until it is let go, and for `least` of CPU time.
+struct Computing {
+    Work work{&Computing::run};
+    std::function<void()> first;
+    Atomic<bool> started{false}, go{false};
+    Atomic<int> runs{0};
+    Nanoseconds least = 0;
+    static void run(Work* work) {
+        const Nanoseconds start = cpu_time();
+        Computing& me = *container_of(work, &Computing::work);
+        me.started.store(true);
+        if (me.first) me.first();
+        while (!me.go.load() || cpu_time() < start + me.least) spin_pause();
+        me.runs.fetch_add(1);
+    }
+    static Nanoseconds cpu_time() {
+        timespec t;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        return t.tv_sec * kSecond + t.tv_nsec;
+    }
+};
+
 class MonitorTest : public ::testing::TestWithParam<Detection> {
 protected:
     void SetUp() override {
@@ -54,8 +82,116 @@ protected:
         });
         return *found;
     }
+    // An item behind one that computes starts, and lets that one go.
+    void compute_before_another(int times) {
+        auto& wq = machine->workqueues().system(SystemWq::managed);
+        for (int i = 0; i < times; ++i) {
+            Computing computing;
+            computing.least = 2 * kMillisecond;  // or it would lose the name again
+            Item behind([&] { computing.go.store(true); });
+            wq->queue(computing.work);
+            EXPECT_TRUE(eventually(*machine, [&] { return computing.started.load(); }));
+            wq->queue(behind.work);
+            wq->flush();
+            EXPECT_EQ(behind.runs.load(), 1);
+            EXPECT_EQ(computing.runs.load(), 1);
+        }
+    }
+    // Until the function is known for it: those count that began while the monitor looked at the pool.
+    void get_known() {
+        const Computing item;
+        while (!monitor().takes_long(item.work)) compute_before_another(1);
+    }
     std::unique_ptr<Machine> machine;
 };
+
+TEST_P(MonitorTest, ALongItemOfAManagedPoolLetsTheNextOneStart) {
+    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+    machine->workqueues().hogs().set_threshold(0);  // else that would do it
+    compute_before_another(5);
+    EXPECT_TRUE(eventually(*machine, [&] { return pool_of(SystemWq::managed).nr_running.load() == 0; }));
+    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+    EXPECT_EQ(monitor().counters().handovers, 0u);
+}
+
+TEST_P(MonitorTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
+    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+    machine->workqueues().hogs().set_threshold(0);
+    get_known();
+    auto& wq = machine->workqueues().system(SystemWq::managed);
+    Computing longs[5];
+    for (Computing& item : longs) wq->queue(item.work);
+    Item behind;
+    wq->queue(behind.work);
+    flush_work(behind.work);
+    EXPECT_EQ(behind.runs.load(), 1);
+    // The width of the pool is 1, and so is that of its long items.
+    EXPECT_TRUE(longs[0].started.load());
+    for (int i = 1; i < 5; ++i) EXPECT_FALSE(longs[i].started.load());
+    EXPECT_EQ(work_busy(longs[1].work), kWorkBusyPending);
+    // They can be cancelled, flushed and named there like anywhere.
+    EXPECT_TRUE(cancel_work(longs[1].work));
+    std::thread flusher([&] { flush_work(longs[2].work); });
+    EXPECT_TRUE(eventually(*machine, [&] {
+        const auto lines = machine->workqueues().show_all(self());
+        return std::any_of(lines.begin(), lines.end(),
+                           [](const std::string& line) { return line.find(" BAR(") != std::string::npos; });
+    }));
+    EXPECT_TRUE(cancel_work(longs[2].work));
+    flusher.join();
+    for (Computing& item : longs) item.go.store(true);
+    wq->flush();
+    const int runs[] = {1, 0, 0, 1, 1};
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(longs[i].runs.load(), runs[i]) << i;
+    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+}
+
+TEST_P(MonitorTest, ALongItemMayWaitForAnother) {
+    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+    get_known();
+    auto& wq = machine->workqueues().system(SystemWq::managed);
+    // In a way that the engine sees, in one that it does not, and by polling, of which the rule for hogs takes care.
+    enum { flushes, reads, polls };
+    for (int way : {flushes, reads, polls}) {
+        Computing waits, other;
+        Blocked pipe;  // for its pipe
+        waits.go.store(true);
+        waits.first = [&] {
+            char byte;
+            if (way == flushes) flush_work(other.work);
+            if (way == reads) EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+            while (way == polls && other.runs.load() == 0) spin_pause();
+        };
+        other.go.store(true);
+        other.first = [&] {
+            if (way == reads) pipe.let_go();
+        };
+        wq->queue(waits.work);
+        wq->queue(other.work);
+        wq->flush();
+        EXPECT_EQ(waits.runs.load(), 1);
+        EXPECT_EQ(other.runs.load(), 1);
+        get_known();  // again: it was too quick this time
+    }
+}
+
+TEST_P(MonitorTest, HaltingDropsLongItemsThatWait) {
+    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+    machine->workqueues().hogs().set_threshold(0);
+    get_known();
+    auto& wq = machine->workqueues().system(SystemWq::managed);
+    Computing longs[3];
+    for (Computing& item : longs) wq->queue(item.work);
+    Item behind;
+    wq->queue(behind.work);
+    flush_work(behind.work);
+    std::thread halter([&] { machine->halt(HaltPending::cancel); });
+    while (longs[1].work.pending() || longs[2].work.pending()) std::this_thread::yield();
+    longs[0].go.store(true);
+    halter.join();
+    EXPECT_EQ(longs[0].runs.load(), 1);
+    for (int i : {1, 2}) EXPECT_FALSE(longs[i].started.load());
+}
 
 TEST_P(MonitorTest, TheNextItemStartsAndTheCountIsKept) {
     EXPECT_EQ(monitor().means(), GetParam());

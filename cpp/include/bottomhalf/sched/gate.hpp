@@ -29,6 +29,8 @@ public:
     // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
     // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.
     virtual bool waits_at(std::uintptr_t) const noexcept { return false; }
+    // Is the task inside now? A hint for whoever only watches; the task is alive.
+    virtual bool holds(const Task&) const noexcept { return true; }
     // Inside the gate: is this task between two callbacks, so that the object of the last one may be gone? Its
     // backtrace, innermost call last, a line each; state is its gate_state.
     virtual bool between(const Task&) { return false; }

@@ -38,10 +38,13 @@ public:
         if (records_) watcher_->notify();
     }
 
-    // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on.
+    // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on; if they
+    // are long ones, it does not count.
     void begin(Worker& worker, const Work& work) noexcept;
     bool wants_begin(const WorkerPool& pool) const noexcept { return pool.watched || habits_.any(); }
-    // The worker has ended an item that was expected to sleep: did it?
+    // Under a managed pool's lock: is this item, the next to start, known to be a long one?
+    bool takes_long(const Work& work) const noexcept;
+    // The worker has ended an item that was expected to sleep, or to be a long one: was that so?
     void end(Worker& worker) noexcept;
 
     struct Counters {
@@ -70,14 +73,17 @@ private:
         int tid;
         std::uintptr_t permit;
         Sight sight;
+        Nanoseconds used;  // CPU time since the first look at the item
     };
     enum class Outcome : std::uint8_t { calm, changing, handed_over, over };
 
+    bool listens(Nanoseconds now) const noexcept { return records_ && now >= deaf_until_; }
     static void main(Task& self, void* monitor);
     void run();
     void take_new();
     Outcome look_after(Watched& watched);
     void tick(Watched& watched, std::vector<Suspect>& running);
+    bool found_long(WorkerPool& pool, const Suspect& suspect) noexcept;
     bool asleep(Suspect& suspect) noexcept;
     bool out_of_budget(Watched& watched, const Suspect& suspect) noexcept;
     bool hand_over(WorkerPool& pool, const Suspect& suspect) noexcept;
@@ -92,6 +98,7 @@ private:
     RawLock lock_;
     List new_;                                            // L: pools on their way here
     std::vector<Watched> pools_;                          // M
+    Nanoseconds deaf_until_ = 0;                          // M: no switches are recorded until then
     std::vector<Suspect> running_;                        // M: of the pool that is looked at
     Counter<std::uint64_t> wakeups_, looks_, handovers_;  // M to write
 };

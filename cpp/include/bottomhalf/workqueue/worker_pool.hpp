@@ -33,8 +33,8 @@ enum class Nap : std::uint8_t {
 
 struct Worker final : TaskObserver, Recycled<Worker> {
     static constexpr unsigned kPrep = 1, kCpuIntensive = 2, kUnbound = 4, kDie = 8, kIdle = 16, kRebound = 32,
-                              kRescuer = 64;
-    static constexpr unsigned kNotRunning = kPrep | kCpuIntensive | kUnbound | kRebound;
+                              kRescuer = 64, kLong = 128;  // kLong: of a managed pool, outside its gate (monitor.hpp)
+    static constexpr unsigned kNotRunning = kPrep | kCpuIntensive | kUnbound | kRebound | kLong;
 
     WorkerPool* pool = nullptr;            // I
     Task* task = nullptr;                  // I
@@ -68,6 +68,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     void running(Task& self) noexcept override;   // Linux: wq_worker_running
     void doze_off(Nap how) noexcept;              // L: gives nr_running up and has another worker woken
     void wake_up() noexcept;                      // L: counts again
+    void begin_long() noexcept;                   // L: gives nr_running up, for its item is a long one (monitor.hpp)
+    void end_long() noexcept;                     // L: counts again, if it did not
     void set_flags(unsigned bits) noexcept;       // X, under L: leaves nr_running when it becomes NOT_RUNNING
     void clear_flags(unsigned bits) noexcept;     // X, under L
 };
@@ -109,11 +111,13 @@ struct WorkerPool : Recycled<WorkerPool> {
     alignas(64) RawLock lock;
     unsigned linger_looks = 8;             // L: how long it will look, as experience says
     List worklist;                         // L
+    List held_long;                        // L: of a managed pool: what is known to be long, while enough of that runs
     std::array<Worker*, kBuckets> busy{};  // L: by item address
     List idle;                             // L: most recently idle first
     List workers;                          // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;       // L
     int nr_starting = 0;                   // L: created, not idle for the first time yet
+    int nr_long = 0;                       // L: workers with kLong
     bool manager_active = false;           // L
     Task* manager = nullptr;               // L: waits to create a spare worker
     bool short_of_workers = false;         // L: the last one that it asked for was refused
@@ -150,6 +154,10 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool kick() noexcept;
     // Each worker that counts as running is inside an item, none between two.
     bool all_in_items() noexcept;
+    // The first item of the worklist, known to be a long one, waits until one of those that run has ended.
+    void hold_long() noexcept;
+    // One of those is over, or sleeps.
+    void let_long_go() noexcept;
     // Something is pending behind running workers: the monitor is to look whether they have blocked.
     void watch() noexcept;
     // A worker begins an item: who looks after what comes behind it?

@@ -1,5 +1,5 @@
-// The topology that the system tells of in /sys. Logical CPU i is the system's CPU i while there is one; what is not
-// told counts as one node, one cache, and a core for each CPU.
+// The topology that the system tells of in /sys. Logical CPU i is the system's CPU i while there is one. A CPU of which
+// nothing is told has a core of its own, and the cache and node of CPU 0: made up are CPUs, not distances.
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -54,10 +54,12 @@ private:
 Topology host_topology(unsigned cpus) {
     std::vector<Topology::Place> places;
     Numbers cores, caches, nodes;
+    const int first_cache = cache_of(0), first_node = node_of(0);
+    const auto or_else = [](int told, int otherwise) { return told == -1 ? otherwise : told; };
     for (unsigned cpu = 0; cpu < cpus; ++cpu) {
-        const int core = first_of(cpu_file(cpu, "topology/thread_siblings_list"));
+        const int core = or_else(first_of(cpu_file(cpu, "topology/thread_siblings_list")), static_cast<int>(cpu));
         places.push_back(
-            {cores(core == -1 ? static_cast<int>(cpu) : core), caches(cache_of(cpu)), nodes(node_of(cpu))});
+            {cores(core), caches(or_else(cache_of(cpu), first_cache)), nodes(or_else(node_of(cpu), first_node))});
     }
     return Topology(std::move(places));
 }
