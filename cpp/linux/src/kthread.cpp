@@ -114,6 +114,22 @@ void bind_task(Domain& domain, Task& task, int cpu) {
         kthread->cpu.store(cpu);
 }
 
+std::vector<RunningKthread> running_kthreads(Domain& domain) {
+    std::vector<RunningKthread> running;
+    Kthreads& all = kthreads(domain);
+    RawGuard guard(all.lock);
+    for (auto& [task, kthread] : all.by_task) {
+        if (kthread->task->finished()) continue;
+        running.push_back({kthread->task->name(), kthread->function, [kthread] {
+                               kthread->should_stop.store(true);
+                               kthread->should_park.store(false);
+                               kthread->started.store(true);
+                               kthread->task->wake();
+                           }});
+    }
+    return running;
+}
+
 extern "C" {
 
 Task* bh_linux_kthread_create_on_node(int (*function)(void*), void* data, int, const char* namefmt, ...) {

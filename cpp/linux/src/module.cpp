@@ -46,6 +46,7 @@ ModuleParam param_of(const bh_module_record& record) {
 // The text is no value of this type.
 struct BadValue {
     std::string allowed;
+    int error = EINVAL;
 };
 
 template <class T>
@@ -56,7 +57,8 @@ void store(void* address, long long value, bool is_negative, unsigned long long 
                           : !is_negative && magnitude <= static_cast<unsigned long long>(std::numeric_limits<T>::max());
     if (!fits)
         throw BadValue{"an integer between " + std::to_string(std::numeric_limits<T>::min()) + " and " +
-                       std::to_string(std::numeric_limits<T>::max())};
+                       std::to_string(std::numeric_limits<T>::max()),
+                       !std::numeric_limits<T>::is_signed && is_negative ? EINVAL : ERANGE};
     const T v = std::numeric_limits<T>::is_signed ? static_cast<T>(value) : static_cast<T>(magnitude);
     std::memcpy(address, &v, sizeof v);
 }
@@ -74,7 +76,7 @@ void store_number(void* address, const std::string& text) {
         throw BadValue{"an integer: decimal, 0x... or 0..."};
     constexpr auto kMost = static_cast<unsigned long long>(std::numeric_limits<long long>::max());
     if (errno == ERANGE || (std::numeric_limits<T>::is_signed && magnitude > kMost + (is_negative ? 1 : 0)))
-        throw BadValue{"an integer that fits"};
+        throw BadValue{"an integer that fits", ERANGE};
     const auto value = static_cast<long long>(is_negative ? 0 - magnitude : magnitude);
     store<T>(address, value, is_negative, magnitude);
 }
@@ -164,9 +166,9 @@ void set(ModuleInfo& module, const ModuleParam& p, const std::string& value) {
         if (custom->ops->set == nullptr) throw BadValue{"nothing: it can only be read"};
         module.strings->push_back(value);
         const int error = custom->ops->set(module.strings->back().c_str(), custom);
-        if (error != 0) throw BadValue{"what its set function takes; it returned " + std::to_string(error)};
+        if (error != 0) throw BadValue{"what its set function takes; it returned " + std::to_string(error), -error};
     } else if (p.type == "string") {
-        if (value.size() + 1 > p.size) throw BadValue{"at most " + std::to_string(p.size - 1) + " characters"};
+        if (value.size() + 1 > p.size) throw BadValue{"at most " + std::to_string(p.size - 1) + " characters", ENOSPC};
         std::memcpy(p.address, value.c_str(), value.size() + 1);
     } else if (p.max != 0) {
         set_array(module, p, value);
@@ -236,7 +238,7 @@ void set_param(ModuleInfo& module, const std::string& name, const std::string& v
     try {
         set(module, p, value);
     } catch (const BadValue& bad) {
-        throw InvalidArgument("module '" + module.name + "': '" + value + "' is no value for its parameter '" + p.name +
+        throw BadParameter(bad.error, "module '" + module.name + "': '" + value + "' is no value for its parameter '" + p.name +
                               "' (" + p.type + "), which takes " + bad.allowed);
     }
 }

@@ -246,6 +246,8 @@ IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass&
             order->name_handler(domain_.self(), "irq " + std::to_string(irq_) + " handler of " + action.name_);
     try {
         return handler(irq_, action.dev_);
+    } catch (const ModuleExit&) {
+        return IrqReturn::none;
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err,
                           "irq " + std::to_string(irq_) + " handler of '" + action.name_ + "': exception: " + e.what());
@@ -422,14 +424,20 @@ void IrqController::deliver(unsigned cpu, Task& self) {
     }
 }
 
-void IrqController::stop() {
+std::vector<std::shared_ptr<IrqAction>> IrqController::actions() {
     std::vector<IrqLine*> lines;
     {
         RawGuard guard(lock_);
         for (auto& [irq, line] : lines_) lines.push_back(line.get());
     }
+    std::vector<std::shared_ptr<IrqAction>> all;
     for (IrqLine* line : lines)
-        for (auto& action : line->actions()) line->end(*action);
+        for (auto& action : line->actions()) all.push_back(action);
+    return all;
+}
+
+void IrqController::stop() {
+    for (auto& action : actions()) action->line().end(*action);
 }
 
 void IrqLine::end(IrqAction& action) {

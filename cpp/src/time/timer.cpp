@@ -281,6 +281,22 @@ std::size_t TimerSubsystem::armed() const {
     return n;
 }
 
+std::vector<TimerSubsystem::Busy> TimerSubsystem::busy() const {
+    std::vector<Busy> found;
+    for (auto& base : bases_) {
+        RawGuard guard(base->lock);
+        const auto add = [&](WheelNode& node) {
+            Timer* timer = timer_of(&node);
+            found.push_back({timer, timer->function});
+        };
+        base->wheel.for_each(add);
+        for (unsigned i = base->due_next; i < base->due_end; ++i)
+            for (WheelNode* node = base->due[i]; node != nullptr; node = node->next) add(*node);
+        if (base->running != nullptr) found.push_back({const_cast<Timer*>(base->running), nullptr});
+    }
+    return found;
+}
+
 Jiffies TimerSubsystem::next_expiry() const {
     Jiffies next = TimerWheel::kNever;
     for (auto& base : bases_) {

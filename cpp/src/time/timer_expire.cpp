@@ -127,6 +127,7 @@ void TimerSubsystem::expire(Base& base, Task& self) {
         order_begin(*timer, function, self);
     try {
         function(timer);
+    } catch (const ModuleExit&) {
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err, std::string("timer: exception left the callback: ") + e.what());
     }

@@ -42,6 +42,17 @@ TEST_P(TaskletTest, ScheduledTwiceBeforeRunningRunsOnce) {
     EXPECT_FALSE(a.tasklet.scheduled());
 }
 
+TEST_P(TaskletTest, ScheduledNamesThoseThatWait) {
+    Counted disabled, idle;
+    disabled.tasklet.count.store(1);
+    ts().schedule(disabled.tasklet);
+    EXPECT_EQ(ts().scheduled(self()), std::vector<Tasklet*>{&disabled.tasklet});
+    ts().enable(disabled.tasklet);
+    ts().kill(disabled.tasklet);
+    EXPECT_TRUE(ts().scheduled(self()).empty());
+    EXPECT_EQ(disabled.runs.load(), 1);
+}
+
 TEST_P(TaskletTest, OrderIsHiFirstAndFifo) {
     std::string order;
     Counted a, b, c, h;

@@ -56,6 +56,8 @@ public:
     // Linux: tasklet_kill: sleeps until the tasklet is neither scheduled nor running. It can be scheduled again
     // afterwards. Does not return while the tasklet is scheduled and disabled. CONTEXT: task that may sleep.
     void kill(Tasklet& tasklet, Nanoseconds deadline = kForever);
+    // Those that are scheduled and wait for their run, or for enable(). CONTEXT: task that may sleep, outside gates.
+    std::vector<Tasklet*> scheduled(Task& self);
     // Takes back every tasklet that is scheduled and did not run (halt).
     void drop_all();
 

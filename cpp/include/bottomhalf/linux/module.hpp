@@ -17,12 +17,24 @@
 #include <string>
 #include <vector>
 
+#include "bottomhalf/base/error.hpp"
+
 extern "C" {
 struct module;
 struct bh_module_record;
 }
 
 namespace bottomhalf::linux_api {
+
+// A text that is no value of its parameter, with the error number that Linux's insmod gives.
+class BadParameter : public InvalidArgument {
+public:
+    BadParameter(int error, const std::string& what) : InvalidArgument(what), error_(error) {}
+    int error() const noexcept { return error_; }
+
+private:
+    int error_;
+};
 
 struct ModuleParam {
     std::string name;
@@ -54,7 +66,7 @@ struct ModuleInfo {
 // Reads the records of a shared object. handle: of dlopen(). Throws InvalidArgument when it is no module.
 ModuleInfo read_module(void* handle);
 // Sets a parameter as "insmod name.ko param=value" does: numbers in any base that C has, booleans as 1/0/y/n/on/off,
-// arrays separated by commas. Call it before init(). Throws InvalidArgument, naming module, parameter and what is
+// arrays separated by commas. Call it before init(). Throws BadParameter, naming module, parameter and what is
 // allowed; then the value is as before.
 void set_param(ModuleInfo& module, const std::string& name, const std::string& value);
 // The value as /sys/module/NAME/parameters/PARAM shows it, without the newline. Throws InvalidArgument.
