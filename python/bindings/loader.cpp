@@ -98,10 +98,8 @@ void register_loader(py::module_& m) {
                  const Memory memory(data, PyBUF_SIMPLE);
                  return f.call([&](OpenFile& file) { return file.write(memory.data(), memory.size()); });
              })
-        .def("seek",
-             [](FileObject& f, std::int64_t offset, int whence) {
-                 return f.call([&](OpenFile& file) { return file.seek(offset, whence); });
-             })
+        .def("seek", [](FileObject& f, std::int64_t offset,
+                        int whence) { return f.call([&](OpenFile& file) { return file.seek(offset, whence); }); })
         .def("ioctl",
              [](FileObject& f, unsigned command, unsigned long argument) {
                  return f.call([&](OpenFile& file) { return file.ioctl(command, argument); });

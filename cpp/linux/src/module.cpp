@@ -57,7 +57,7 @@ void store(void* address, long long value, bool is_negative, unsigned long long 
                           : !is_negative && magnitude <= static_cast<unsigned long long>(std::numeric_limits<T>::max());
     if (!fits)
         throw BadValue{"an integer between " + std::to_string(std::numeric_limits<T>::min()) + " and " +
-                       std::to_string(std::numeric_limits<T>::max()),
+                           std::to_string(std::numeric_limits<T>::max()),
                        !std::numeric_limits<T>::is_signed && is_negative ? EINVAL : ERANGE};
     const T v = std::numeric_limits<T>::is_signed ? static_cast<T>(value) : static_cast<T>(magnitude);
     std::memcpy(address, &v, sizeof v);
@@ -238,8 +238,8 @@ void set_param(ModuleInfo& module, const std::string& name, const std::string& v
     try {
         set(module, p, value);
     } catch (const BadValue& bad) {
-        throw BadParameter(bad.error, "module '" + module.name + "': '" + value + "' is no value for its parameter '" + p.name +
-                              "' (" + p.type + "), which takes " + bad.allowed);
+        throw BadParameter(bad.error, "module '" + module.name + "': '" + value + "' is no value for its parameter '" +
+                                          p.name + "' (" + p.type + "), which takes " + bad.allowed);
     }
 }
 
