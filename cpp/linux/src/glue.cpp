@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "bottomhalf/linux/oops.hpp"
 #include "kernel_side.hpp"
 
 namespace bottomhalf::linux_api {
@@ -51,6 +52,7 @@ void null_pointer(const char* call) {
     Task& self = me();
     Domain& domain = here();
     log(domain, LogLevel::alert, "BUG: kernel NULL pointer dereference, address: 0000000000000000");
+    modules::module_bug((std::string("null pointer in ") + call).c_str());
     log(domain, LogLevel::alert,
         std::string("Oops: ") + call + " CPU: " + std::to_string(self.cpu.load()) +
             " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);

@@ -64,7 +64,7 @@ void as_linux(const char* call, F&& f) {
     }
 }
 
-// A module's null pointer where Linux would fault: the oops is written, and the call ends with an exception.
+// A module's null pointer where Linux would fault: the oops is written, and the module ends with an exception.
 [[noreturn]] void null_pointer(const char* call);
 template <class T>
 T& deref(T* pointer, const char* call) {

@@ -88,6 +88,7 @@ private:
         int again = 0;
         try {
             again = due.timer->function(due.timer);
+        } catch (const ModuleExit&) {
         } catch (const std::exception& e) {
             log(domain_, LogLevel::err, std::string("hrtimer: exception left the callback: ") + e.what());
         }

@@ -57,6 +57,7 @@ void Kthread::run(Task& self) {
             result.store(function(data));
         } catch (const Exit& e) {
             result.store(e.result);
+        } catch (const ModuleExit&) {
         } catch (const std::exception& e) {
             log(*self.domain.load(), LogLevel::err,
                 std::string("kthread ") + self.name + ": exception left its function: " + e.what());

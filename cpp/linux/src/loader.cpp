@@ -66,6 +66,8 @@ void open_all() noexcept {
     for (const auto& entry : registry().loaded) entry.image->rearm();
 }
 
+void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
+
 std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
 
 // A function of a module, run in a task of its own: it outlives whoever gives up waiting for it.
@@ -88,6 +90,14 @@ struct Call {
         } catch (const ModuleExit&) {
             call.died = true;
             call.evicted = false;
+        } catch (const std::exception& e) {
+            // What Linux would not survive either: a deadlock, a mistake that it has no warning for.
+            log(call.module->domain(), LogLevel::err,
+                "module " + call.module->name() + ": exception left its " + (call.init != nullptr ? "init" : "exit") +
+                    ": " + e.what());
+            call.module->die();
+            call.died = true;
+            call.evicted = false;
         }
     }
 
@@ -100,8 +110,6 @@ struct Call {
         return shared;
     }
 };
-
-void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // <linux/random.h>, <linux/irq_work.h>.
 #include <cstring>
+#include <exception>
 #include <random>
 
 #include "glue.hpp"
@@ -30,13 +31,20 @@ void run(IrqWork* work) {
     int saved = 0;
     while (!nested && !try_hardirq_enter(self, cpu, saved)) here().substrate->relax(self);
     __atomic_store_n(&work->state, kBusy, __ATOMIC_SEQ_CST);
-    work->func(work);
+    // What leaves the function must not leave the CPU in its interrupt.
+    std::exception_ptr thrown;
+    try {
+        work->func(work);
+    } catch (...) {
+        thrown = std::current_exception();
+    }
     std::uint32_t busy = kBusy;
     __atomic_compare_exchange_n(&work->state, &busy, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     if (!nested) {
         hardirq_exit(self, saved);
         machine().softirqs().run_at_irq_exit(cpu, self);
     }
+    if (thrown != nullptr) std::rethrow_exception(thrown);
 }
 
 }  // namespace

@@ -360,20 +360,17 @@ void watch_for_faults() {
     }
 }
 
-void module_bug(const char* what) {
+void module_bug(const char* kind) {
     Task* self = current_task();
+    if (self == nullptr || modules_mapped() == 0) return;
     Stack stack;
     _Unwind_Backtrace(&add_frame, &stack);
     unsigned first = 0;
     while (first < stack.count && place_of(stack.frames[first]) != Place::module) ++first;
     const auto module = first < stack.count ? module_at(address_in(stack.frames[first])) : nullptr;
     const auto image = module != nullptr ? module->image() : nullptr;
-    if (image == nullptr || self == nullptr) throw MisuseError("kernel-bug", what);
-    if (module->die() || !image->disarmed()) {
-        Report report(*self);
-        report.line(what, LogLevel::crit);
-        report.body("invalid opcode: 0000", module->name(), stack, first);
-    }
+    if (image == nullptr) return;
+    if (module->die() || !image->disarmed()) Report(*self).body(kind, module->name(), stack, first);
     throw Fault(image);
 }
 

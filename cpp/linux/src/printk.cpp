@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "bottomhalf/linux/oops.hpp"
 #include "glue.hpp"
 #include "kernel_side.hpp"
 
@@ -53,8 +54,15 @@ void write(const char* fmt, va_list args, int& length) {
         open = {domain.log.written(), &self};
 }
 
-// The module's call is over; the process goes on.
-[[noreturn]] void die(const std::string& what) { throw MisuseError("kernel-bug", what); }
+// The module is over; the process goes on.
+[[noreturn]] void die(const char* kind, const std::string& what) {
+    modules::module_bug(kind);
+    Task& self = me();
+    log(here(), LogLevel::crit,
+        "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
+    log(here(), LogLevel::crit, "---[ end trace 0000000000000000 ]---");
+    throw MisuseError("kernel-bug", what);
+}
 
 }  // namespace
 
@@ -87,14 +95,10 @@ void bh_linux_warn_at(const char* file, int line, const char* func, const char* 
 }
 
 void bh_linux_bug_at(const char* file, int line, const char* func) {
-    Task& self = me();
     const std::string place = std::string(file) + ":" + std::to_string(line);
     log(here(), LogLevel::emerg, "------------[ cut here ]------------");
     log(here(), LogLevel::crit, "kernel BUG at " + place + "!");
-    log(here(), LogLevel::crit,
-        "CPU: " + std::to_string(self.cpu.load()) + " PID: " + std::to_string(self.pid.load()) + " Comm: " + self.name);
-    log(here(), LogLevel::crit, "---[ end trace 0000000000000000 ]---");
-    die("BUG() at " + place + " in " + func + "()");
+    die("invalid opcode: 0000", "BUG() at " + place + " in " + func + "()");
 }
 
 void bh_linux_panic(const char* fmt, ...) {
@@ -104,7 +108,7 @@ void bh_linux_panic(const char* fmt, ...) {
     va_end(args);
     while (!message.empty() && message.back() == '\n') message.pop_back();
     log(here(), LogLevel::emerg, "Kernel panic - not syncing: " + message);
-    die("panic: " + message);
+    die("panic", "panic: " + message);
 }
 
 void bh_linux_dump_stack() {

@@ -14,8 +14,10 @@ namespace bottomhalf::modules {
 // Handles SIGSEGV, SIGBUS, SIGFPE and SIGILL from now on, before whoever did. Idempotent. CONTEXT: any.
 void watch_for_faults();
 
-// What a module has found out itself (Linux: BUG()): reports it with the caller's stack, ends the module and leaves it.
+// What a module has found out itself, or a function of <linux/...> that it called (Linux: BUG(), panic(), an oops on a
+// null pointer): the oops of that kind with the caller's stack; ends the module and leaves it, by ModuleExit. Returns
+// where the caller is no loaded module, with nothing done. The first line of the report is the caller's.
 // CONTEXT: called by a module, directly or through functions that may be unwound.
-[[noreturn]] void module_bug(const char* what);
+void module_bug(const char* kind);
 
 }  // namespace bottomhalf::modules

@@ -1,4 +1,4 @@
-/* WARN and BUG. A BUG() ends the call into the module, as an oops would; it does not end the process. */
+/* WARN and BUG. A BUG() ends the module, as an oops does; it does not end the process. */
 #ifndef _LINUX_BUG_H
 #define _LINUX_BUG_H
 
