@@ -24,9 +24,10 @@ public:
     Search(Machine& machine, const ModuleImage& image) : machine_(machine), image_(image) {}
 
     std::vector<Leftover> run() {
+        // First: what runs in a bottom half now is through with it then, and what it queues is seen below.
+        tasklets();
         timers();
         items();
-        tasklets();
         irqs();
         kthreads();
         return std::move(found_);
@@ -45,22 +46,22 @@ private:
     }
 
     void timers() {
-        for (const auto& busy : machine_.timers().busy()) {
+        const auto dwork_of = [](Timer* timer) { return container_of(timer, &DelayedWork::timer); };
+        const auto wanted = [&](const TimerSubsystem::Busy& busy) {
+            if (image_.holds(busy.timer) || ours(busy.function)) return true;
+            // One that runs does no more than queue its item; both may be gone by now.
+            return !busy.running && busy.function == delayed_work_timer_fn && ours(dwork_of(busy.timer)->work.func);
+        };
+        for (const auto& busy : machine_.timers().busy(wanted)) {
             Timer* const timer = busy.timer;
-            if (busy.function == nullptr) {
-                // The timer may be gone, but what lies in the module is still there.
-                if (image_.holds(timer))
-                    found_.push_back(
-                        {"timer in " + object_name(timer) + " still runs", "timer_delete_sync()", true, {}});
-                continue;
-            }
-            if (busy.function == delayed_work_timer_fn) {
-                DelayedWork* const dwork = container_of(timer, &DelayedWork::timer);
-                if (!image_.holds(dwork) && !ours(dwork->work.func)) continue;
+            if (busy.running) {
+                found_.push_back({"timer " + name_of(busy.function) + " still runs", "timer_delete_sync()", true, {}});
+            } else if (busy.function == delayed_work_timer_fn) {
+                DelayedWork* const dwork = dwork_of(timer);
                 found_.push_back({"delayed work " + name_of(dwork->work.func) + " still armed for workqueue '" +
                                       dwork->wq->name() + "'",
                                   "cancel_delayed_work_sync()", false, [dwork] { cancel_delayed_work_sync(*dwork); }});
-            } else if (image_.holds(timer) || ours(busy.function)) {
+            } else {
                 Task& self = machine_.domain().self();
                 found_.push_back({"timer " + name_of(busy.function) + " still armed", "timer_delete_sync()", false,
                                   [timer, &self] { timer_delete_sync(*timer, self); }});
@@ -83,9 +84,11 @@ private:
 
     void tasklets() {
         Task& self = machine_.domain().self();
-        for (Tasklet* tasklet : machine_.tasklets().scheduled(self)) {
+        const auto wanted = [&](const Tasklet& tasklet) {
+            return image_.holds(&tasklet) || image_.holds(function_of(tasklet));
+        };
+        for (Tasklet* tasklet : machine_.tasklets().scheduled(self, wanted)) {
             const void* const function = function_of(*tasklet);
-            if (!image_.holds(tasklet) && !image_.holds(function)) continue;
             found_.push_back(
                 {"tasklet " + (image_.holds(function) ? name_of(function) : object_name(tasklet)) + " still scheduled",
                  "tasklet_kill()", false, [this_machine = &machine_, tasklet] {

@@ -271,19 +271,22 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
     order_acquire(&tasklet, Handover::end);
 }
 
-std::vector<Tasklet*> Tasklets::scheduled(Task& self) {
+std::vector<Tasklet*> Tasklets::scheduled(Task& self, const std::function<bool(const Tasklet&)>& wanted) {
     std::vector<Tasklet*> found;
+    const auto add = [&](Tasklet* tasklet) {
+        if (wanted(*tasklet)) found.push_back(tasklet);
+    };
     for (unsigned cpu = 0; cpu < per_cpu_.size(); ++cpu) {
         PerCpu& mine = *per_cpu_[cpu];
         // Only the owner of a CPU's bottom halves empties its lists.
         domain_.cpu(cpu).own_bh(self);
         for (auto& level : mine.levels) {
-            for (Tasklet* t = level.inbox.load(); t != nullptr; t = t->next) found.push_back(t);
-            for (Tasklet* t = level.head; t != nullptr; t = t->next) found.push_back(t);
+            for (Tasklet* t = level.inbox.load(); t != nullptr; t = t->next) add(t);
+            for (Tasklet* t = level.head; t != nullptr; t = t->next) add(t);
         }
         {
             RawGuard guard(mine.aside_lock);
-            found.insert(found.end(), mine.aside.begin(), mine.aside.end());
+            for (Tasklet* t : mine.aside) add(t);
         }
         domain_.cpu(cpu).disown_bh(self);
         // An interrupt that came meanwhile left them to this task.
