@@ -57,3 +57,44 @@ def test_a_mistake_in_a_handler_ends_the_module(m, where, how):
     m.sleep(0.2)
     assert "fatal: it went on" in text(m)
     again.rmmod()
+
+
+@pytest.mark.parametrize(
+    "where, item, missing",
+    [
+        ("forgotten hrtimer", "hrtimer 'on_time' still armed", "hrtimer_cancel()"),
+        ("forgotten file", "file '/proc/fatal' still there", "proc_remove()"),
+    ],
+)
+def test_timers_and_files_that_exit_forgot(m, where, item, missing):
+    module = m.insmod(FATAL, where=where)
+    module.rmmod()
+    assert module.leftovers == [f"{item}; its exit misses {missing}"]
+    assert m.files == []
+    m.sleep(0.01)
+
+
+def test_an_open_file_keeps_its_module(m):
+    module = m.insmod(FATAL, where="file")
+    file = m.open("/proc/fatal")
+    assert module.refcount == 1
+    with pytest.raises(OSError) as caught:
+        module.rmmod()
+    assert caught.value.errno == errno.EAGAIN
+    assert file.readall() == b"fatal\n"
+    file.close()
+    module.rmmod()
+    assert module.leftovers == []
+
+
+def test_a_file_that_is_open_when_its_module_dies(m):
+    module = m.insmod(FATAL, where="work and file")
+    file = m.open("/proc/fatal")
+    m.sleep(0.2)
+    assert module.state == "dead"
+    module.rmmod()
+    assert text(m)[-1] == "module fatal stays mapped: something of it has not come to its end"
+    with pytest.raises(bh.ModuleDied):
+        file.readall()
+    file.close()
+    m.system_wq.submit(int).result()

@@ -640,7 +640,8 @@ class Machine(_core.MachineBase):
         """Open a file that a C module offers: under /proc, /dev or /sys/kernel/debug of this machine.
 
         mode: ``"r"``, ``"w"``, ``"a"``, ``"r+"`` or ``"w+"``, in bytes always. An io.RawIOBase: each read and write is
-        one call of the module's, in the calling task. Task context, may sleep. Raises OSError with Linux's errno.
+        one call of the module's, in the calling task; while it is open, the module cannot be unloaded. Task context,
+        may sleep. Raises OSError with Linux's errno.
         """
         self._require_alive()
         from . import _files

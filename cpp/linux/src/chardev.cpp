@@ -10,8 +10,7 @@ namespace bottomhalf::linux_api {
 
 namespace {
 
-constexpr unsigned kMinorBits = 20, kMinors = 256;
-constexpr std::uint32_t kMiscMajor = 10;
+constexpr unsigned kMinors = 256;
 
 Files& files() { return Files::of(here()); }
 std::string dev_path(std::string name) {

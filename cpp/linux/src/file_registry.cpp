@@ -5,12 +5,12 @@
 namespace bottomhalf::linux_api {
 
 namespace {
-constexpr unsigned kMinorBits = 20;
 bool overlap(std::uint32_t a, unsigned n, std::uint32_t b, unsigned m) { return a < b + m && b < a + n; }
 }  // namespace
 
 Node* Files::add(Node node) {
     auto fresh = std::make_shared<Node>(std::move(node));
+    if (fresh->text) fresh->data = fresh.get();
     RawGuard guard(lock_);
     const auto [at, is_new] = nodes_.emplace(fresh->path, fresh);
     return is_new ? at->second.get() : nullptr;
@@ -83,8 +83,33 @@ void Files::remove_cdev(Cdev* cdev) {
     std::erase(cdevs_, cdev);
 }
 
+std::vector<OfferedFile> Files::of_module(const std::function<bool(const void*)>& holds) {
+    std::vector<OfferedFile> found;
+    RawGuard guard(lock_);
+    for (const auto& [path, node] : nodes_) {
+        const Cdev* cdev = node->dev >= 0 ? cdev_of_locked(static_cast<std::uint32_t>(node->dev)) : nullptr;
+        if (!holds(node->code) && !holds(node->key) && (cdev == nullptr || !holds(cdev->ops))) continue;
+        const char* missing = node->dev < 0      ? path.starts_with("/proc") ? "proc_remove()" : "debugfs_remove()"
+                              : holds(node->key) ? "misc_deregister()"
+                                                 : "device_destroy()";
+        found.push_back({"file '" + path + "'", missing, [this, path = path] { remove(path); }});
+    }
+    for (Cdev* cdev : cdevs_) {
+        if (!holds(cdev) && !holds(cdev->ops)) continue;
+        const std::uint32_t major = cdev->dev >> kMinorBits, minor = cdev->dev & ((1u << kMinorBits) - 1);
+        found.push_back({"character device " + std::to_string(major) + ":" + std::to_string(minor),
+                         major == kMiscMajor ? "misc_deregister()" : "cdev_del()",
+                         [this, cdev] { remove_cdev(cdev); }});
+    }
+    return found;
+}
+
 Cdev* Files::cdev_of(std::uint32_t dev) {
     RawGuard guard(lock_);
+    return cdev_of_locked(dev);
+}
+
+Cdev* Files::cdev_of_locked(std::uint32_t dev) const {
     for (Cdev* cdev : cdevs_)
         if (dev - cdev->dev < cdev->count) return cdev;
     return nullptr;

@@ -14,6 +14,10 @@ struct module;
 
 namespace bottomhalf::linux_api {
 
+// How a device number is put together, and the major number of miscellaneous devices.
+inline constexpr unsigned kMinorBits = 20;
+inline constexpr std::uint32_t kMiscMajor = 10;
+
 struct File;
 struct PollTable {
     void* poller;
@@ -67,9 +71,17 @@ struct Node {
     void* data = nullptr;                      // inode->i_private
     std::int64_t dev = -1;                     // of a device node
     const void* key = nullptr;                 // what it was registered with
+    const void* code = nullptr;                // a function or an object of the module that offers it
     std::function<std::string()> text;         // a file of one value: what it shows
     std::function<int(std::string)> set_text;  // and takes
     std::shared_ptr<void> keep;                // what its functions need
+};
+
+// What a module still offers: for who unloads it.
+struct OfferedFile {
+    std::string what;              // "file '/proc/counter'"
+    const char* missing;           // the call that takes it away
+    std::function<void()> remove;  // CONTEXT: any
 };
 
 class Files {
@@ -84,6 +96,8 @@ public:
     std::string path_of(const void* entry);  // "" when it is none
     std::shared_ptr<Node> find(const std::string& path);
     std::vector<std::shared_ptr<Node>> all();
+    // Those with something that holds() holds. It is called under the lock.
+    std::vector<OfferedFile> of_module(const std::function<bool(const void*)>& holds);
 
     // Character devices: who has this number, and the numbers that are taken under a name.
     struct Region {
@@ -101,6 +115,8 @@ public:
     std::int64_t region_named(const std::string& name);
 
 private:
+    Cdev* cdev_of_locked(std::uint32_t dev) const;
+
     Domain& domain_;
     RawLock lock_;
     std::map<std::string, std::shared_ptr<Node>> nodes_;  // L

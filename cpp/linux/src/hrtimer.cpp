@@ -1,5 +1,7 @@
 // <linux/hrtimer.h>. A task of the machine sleeps until the earliest expiry and calls what is due in hard-interrupt
 // context. It is bound to no CPU; the interrupt is on the CPU that the timer was started on.
+#include "hrtimer.hpp"
+
 #include <map>
 
 #include "glue.hpp"
@@ -7,15 +9,15 @@
 
 namespace bottomhalf::linux_api {
 
-namespace {
-
-struct Hrtimer {  // struct hrtimer
+struct Hrtimer {
     int (*function)(Hrtimer*);
     std::int64_t expires;
     std::uint64_t armed;  // L of the queue
     std::uint32_t running;
     std::uint32_t soft;
 };
+
+namespace {
 
 class Queue {
 public:
@@ -36,6 +38,17 @@ public:
     bool disarm(Hrtimer& timer) {
         RawGuard guard(lock_);
         return disarm_locked(timer);
+    }
+    std::vector<BusyHrtimer> busy(const std::function<bool(const BusyHrtimer&)>& wanted) {
+        std::vector<BusyHrtimer> found;
+        const auto add = [&](BusyHrtimer busy) {
+            if (wanted(busy)) found.push_back(std::move(busy));
+        };
+        RawGuard guard(lock_);
+        for (const auto& [when, due] : due_)
+            add({due.timer, due.timer->function, false, [this, timer = due.timer] { disarm(*timer); }});
+        if (running_ != nullptr) add({running_, running_function_, true, {}});
+        return found;
     }
     // The task, before the first timer. CONTEXT: task that may sleep.
     void prepare() {
@@ -73,6 +86,8 @@ private:
                         due_.erase(due_.begin());
                         due.timer->armed = 0;
                         due.timer->running = 1;
+                        running_ = due.timer;
+                        running_function_ = due.timer->function;
                     }
                 }
             }
@@ -96,6 +111,7 @@ private:
         domain_.softirqs->run_at_irq_exit(due.cpu, self);
         {
             RawGuard guard(lock_);
+            running_ = nullptr;
             due.timer->running = 0;
             if (again != 0 && due.timer->armed == 0) {
                 due.timer->armed = ++last_;
@@ -110,11 +126,17 @@ private:
     std::shared_ptr<UserTask> task_;                            // L
     std::map<std::pair<Nanoseconds, std::uint64_t>, Due> due_;  // L
     std::uint64_t last_ = 0;                                    // L
+    Hrtimer* running_ = nullptr;                                // L: whose callback runs
+    int (*running_function_)(Hrtimer*) = nullptr;               // L: that callback
 };
 
 Queue& queue() { return KernelSide::of(here()).part<Queue>(); }
 
 }  // namespace
+
+std::vector<BusyHrtimer> busy_hrtimers(Domain& domain, const std::function<bool(const BusyHrtimer&)>& wanted) {
+    return KernelSide::of(domain).part<Queue>().busy(wanted);
+}
 
 extern "C" {
 

@@ -1,5 +1,7 @@
 #include "bottomhalf/linux/leftovers.hpp"
 
+#include "file_registry.hpp"
+#include "hrtimer.hpp"
 #include "kthread.hpp"
 
 extern "C" void bh_linux_tasklet_old(bottomhalf::Tasklet* tasklet);
@@ -27,9 +29,11 @@ public:
         // First: what runs in a bottom half now is through with it then, and what it queues is seen below.
         tasklets();
         timers();
+        hrtimers();
         items();
         irqs();
         kthreads();
+        files();
         return std::move(found_);
     }
 
@@ -67,6 +71,22 @@ private:
                                   [timer, &self] { timer_delete_sync(*timer, self); }});
             }
         }
+    }
+
+    void hrtimers() {
+        const auto wanted = [&](const linux_api::BusyHrtimer& busy) {
+            return image_.holds(busy.timer) || ours(busy.function);
+        };
+        for (const auto& busy : linux_api::busy_hrtimers(machine_.domain(), wanted))
+            found_.push_back({"hrtimer " + name_of(busy.function) + " still " + (busy.running ? "runs" : "armed"),
+                              "hrtimer_cancel()", busy.running, busy.cancel});
+    }
+
+    void files() {
+        Domain& domain = machine_.domain();
+        const auto holds = [&](const void* address) { return image_.holds(address); };
+        for (const auto& file : linux_api::Files::of(domain).of_module(holds))
+            found_.push_back({file.what + " still there", file.missing, false, file.remove});
     }
 
     void items() {

@@ -68,6 +68,15 @@ void open_all() noexcept {
 
 void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
 
+// What call_rcu() and queue_rcu_work() handed in comes before what is looked for.
+void wait_for_rcu(Machine& machine, Nanoseconds until) {
+    try {
+        if (machine.rcu().pending()) machine.rcu().synchronize(machine.domain().self(), until);
+    } catch (const TimedOut&) {
+        // Somebody is in a section and stays there.
+    }
+}
+
 std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
 
 // A function of a module, run in a task of its own: it outlives whoever gives up waiting for it.
@@ -251,9 +260,10 @@ void LoadedModule::sweep() {
     const bool tell = state() != ModuleState::dead;
     const Nanoseconds until = domain.now() + kPatience;
     for (bool first = true;; first = false) {
+        wait_for_rcu(*machine_, until);
         const auto found = find_leftovers(*machine_, *image);
-        if (found.empty()) break;
-        if (first && tell) {
+        if (found.empty() && linux_api::module_users(image->info()) <= 0) break;
+        if (first && tell && !found.empty()) {
             log(domain, LogLevel::err, "BUG: module " + name_ + " unloaded while the machine still holds of it:");
             for (const Leftover& left : found) {
                 std::string line = left.what + "; its exit misses " + left.missing;

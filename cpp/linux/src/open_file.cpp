@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "bottomhalf/linux/files.hpp"
+#include "bottomhalf/linux/loader.hpp"
 #include "file_registry.hpp"
 #include "layout_probe.hpp"
 #include "module_record.hpp"
@@ -51,6 +52,7 @@ public:
         file_.flags = flags;
         file_.mode = (flags & 3) == 0 ? kRead : (flags & 3) == 1 ? kWrite : kRead | kWrite;
         file_.inode = &inode_;
+        find_owner(cdev);
         CurrentScope scope(domain_.self());
         users(1);
         try {
@@ -135,13 +137,21 @@ private:
         if ((file_.mode & wanted) != wanted) fail(EBADF, wanted == kRead ? "read" : "write");
         return domain_.self();
     }
+    // Whose code it is, also where the module does not say: /proc has no field for it.
+    void find_owner(const Cdev* cdev) {
+        const void* code = cdev != nullptr ? cdev->ops : node_->code;
+        if (const auto module = modules::module_at(code)) image_ = module->image();
+        owner_ = ops_.owner == nullptr && image_ != nullptr ? image_->info().self : ops_.owner;
+    }
     void users(int change) noexcept {
-        if (ops_.owner != nullptr) __atomic_fetch_add(&ops_.owner->users, change, __ATOMIC_SEQ_CST);
+        if (owner_ != nullptr) __atomic_fetch_add(&owner_->users, change, __ATOMIC_SEQ_CST);
     }
 
     Domain& domain_;
     const std::shared_ptr<Node> node_;
     const FileOps ops_;
+    std::shared_ptr<modules::ModuleImage> image_;  // stays mapped until the file is gone; null: of no loaded module
+    struct module* owner_ = nullptr;
     Inode inode_{};
     File file_{};
     bool open_ = false;
@@ -196,7 +206,6 @@ std::unique_ptr<OpenFile> open_file(Domain& domain, const std::string& path, uns
         ops.open = Value::open;
         ops.read = Value::read;
         ops.write = Value::write;
-        node->data = node.get();
         return std::make_unique<Opened>(domain, node, ops, nullptr, -1, flags);
     }
     return std::make_unique<Opened>(domain, node, node->ops, nullptr, -1, flags);

@@ -62,6 +62,7 @@ Node* add_shown(const char* name, unsigned mode, void* parent, Shown what) {
     Node node;
     node.path = below("/proc", parent, name);
     node.mode = mode != 0 ? mode : 0444;
+    node.code = what.show != nullptr ? reinterpret_cast<const void*>(what.show) : what.op;
     node.ops.open = open_shown;
     node.ops.read = bh_linux_seq_read;
     node.ops.llseek = bh_linux_seq_lseek;
@@ -94,6 +95,7 @@ Node* bh_linux_proc_create_data(const char* name, unsigned short mode, void* par
     Node node;
     node.path = below("/proc", parent, name);
     node.mode = mode != 0 ? mode : 0444u;
+    node.code = ops;
     node.ops.open = ops->open;
     node.ops.read = ops->read;
     node.ops.write = ops->write;
@@ -132,6 +134,7 @@ Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* 
     Node node;
     node.path = below("/sys/kernel/debug", parent, name);
     node.mode = mode;
+    node.code = ops;
     node.ops = *ops;
     node.data = data;
     return add(std::move(node));
@@ -141,6 +144,7 @@ void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent
     Node node;
     node.path = below("/sys/kernel/debug", parent, name);
     node.mode = mode;
+    node.code = value;
     node.text = [=]() -> std::string {
         std::uint64_t v = 0;
         std::memcpy(&v, value, size);

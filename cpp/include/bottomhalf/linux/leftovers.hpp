@@ -1,5 +1,6 @@
-// What of a module the machine still holds: items, timers, tasklets and interrupt handlers whose object or function
-// lies in the module. For the report that Linux does not give: there, the next of them jumps into freed memory.
+// What of a module the machine still holds: items, timers, tasklets, interrupt handlers, kernel threads and files whose
+// object or function lies in the module. For the report that Linux does not give: there, the next of them jumps into
+// freed memory.
 #pragma once
 
 #include <functional>
