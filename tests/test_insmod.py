@@ -366,6 +366,12 @@ def test_a_symbol_that_nobody_provides(m):
         m.insmod(source.replace("return 0;", "return nobody_has_this();"))
 
 
+def test_functions_are_printed_by_name(m):
+    source = EMPTY.replace("return 0;", 'pr_info("%ps %pS\\n", start, start); return 0;')
+    m.insmod(source, name="names").rmmod()
+    assert re.fullmatch(r"start \[names\] start\+0x0/0x[0-9a-f]+ \[names\]", text(m)[0])
+
+
 def test_flags_for_the_compiler(m):
     source = EMPTY.replace("return 0;", 'pr_info("%d\\n", ANSWER); return 0;')
     with m.insmod(source, cflags=["-DANSWER=1"]), m.insmod(source, cflags="-DANSWER=2 -O0", name="other"):

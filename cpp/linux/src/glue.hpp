@@ -91,7 +91,5 @@ auto past_lockdep(F&& f) {
 
 // The kernel's printf. Returns the text.
 std::string format(const char* fmt, va_list args);
-// The name of the function at this address, or its address.
-std::string function_name(const void* address);
 
 }  // namespace bottomhalf::linux_api

@@ -1,11 +1,9 @@
 // The kernel's printf: the C library's conversions, and what the kernel hangs on %p. No floating point, as there.
-#include <dlfcn.h>
-
-#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
 
+#include "bottomhalf/base/symbol.hpp"
 #include "glue.hpp"
 
 namespace bottomhalf::linux_api {
@@ -259,17 +257,9 @@ private:
     }
 
     static std::string symbol(const void* address, bool offset) {
-        Dl_info info{};
-        char digits[48];
-        if (dladdr(address, &info) == 0 || info.dli_sname == nullptr) {
-            std::snprintf(digits, sizeof digits, "0x%" PRIxPTR, reinterpret_cast<std::uintptr_t>(address));
-            return digits;
-        }
-        std::string name = info.dli_sname;
-        if (!offset) return name;
-        std::snprintf(digits, sizeof digits, "+0x%" PRIxPTR,
-                      reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(info.dli_saddr));
-        return name + digits;
+        const Symbol symbol = symbol_of(address);
+        if (offset || symbol.name.empty()) return symbol.to_string(address);
+        return symbol.name + (symbol.object.empty() ? "" : " [" + symbol.object + "]");
     }
 
     std::string error_name(const void* value) {
@@ -329,13 +319,5 @@ private:
 }  // namespace
 
 std::string format(const char* fmt, va_list args) { return Printer(args).print(fmt); }
-
-std::string function_name(const void* address) {
-    Dl_info info{};
-    if (dladdr(address, &info) != 0 && info.dli_sname != nullptr) return info.dli_sname;
-    char digits[24];
-    std::snprintf(digits, sizeof digits, "0x%" PRIxPTR, reinterpret_cast<std::uintptr_t>(address));
-    return digits;
-}
 
 }  // namespace bottomhalf::linux_api

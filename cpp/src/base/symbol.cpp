@@ -23,10 +23,14 @@ Symbol symbol_of(const void* address) {
     if (Source source = g_source.load(); source != nullptr && source(address, symbol)) return symbol;
     Dl_info info;
     if (dladdr(address, &info) == 0 || info.dli_sname == nullptr) return symbol;
-    int status = 0;
-    char* demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-    symbol.name = status == 0 ? demangled : info.dli_sname;
-    std::free(demangled);
+    symbol.name = info.dli_sname;
+    // A function of C may be called as a type is abbreviated: "f" is no float.
+    if (symbol.name.starts_with("_Z")) {
+        int status = 0;
+        char* demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
+        if (status == 0) symbol.name = demangled;
+        std::free(demangled);
+    }
     if (const auto paren = symbol.name.find('('); paren != std::string::npos) symbol.name.resize(paren);
     symbol.offset = static_cast<std::size_t>(static_cast<const char*>(address) - static_cast<char*>(info.dli_saddr));
     return symbol;

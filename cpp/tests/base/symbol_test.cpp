@@ -5,6 +5,9 @@
 
 #include <cstring>
 
+// What is, mangled, unsigned.
+extern "C" int j() { return 0; }
+
 namespace bottomhalf {
 namespace {
 
@@ -21,6 +24,8 @@ TEST(Symbol, LibrariesAreKnown) {
     const Symbol unknown = symbol_of(reinterpret_cast<const void*>(16));
     EXPECT_EQ(unknown.to_string(reinterpret_cast<const void*>(16)), "0x10");
 }
+
+TEST(Symbol, NamesOfCAreNoTypes) { EXPECT_EQ(function_name(reinterpret_cast<const void*>(&j)), "j"); }
 
 TEST(Symbol, ASourceIsAskedFirst) {
     EXPECT_NE(symbol_of(g_variable).object, "mine");
