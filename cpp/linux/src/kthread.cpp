@@ -22,6 +22,7 @@ struct Kthread {
     std::shared_ptr<UserTask> task;    // I
     Atomic<bool> started{false}, should_stop{false}, should_park{false};
     Atomic<int> cpu{kCpuUnbound};  // A: where it is to go before it begins
+    Completion begun;              // it has a pid
     Completion parked;             // somebody waits for it in kthread_park()
     Atomic<int> result{-EINTR};
     Atomic<bool> over{false};
@@ -50,6 +51,7 @@ void move_to(Task& self, int cpu) {
 
 void Kthread::run(Task& self) {
     self.owner_data = this;
+    begun.complete();
     while (!started.load()) task_sleep(self, kForever, "kthread");
     if (cpu.load() != kCpuUnbound) move_to(self, cpu.load());
     if (!should_stop.load()) {
@@ -88,9 +90,13 @@ Task* create(int (*function)(void*), void* data, const std::string& name, int cp
         throw;
     }
     Task* task = made->task->task();
-    Kthreads& all = kthreads(domain);
-    RawGuard guard(all.lock);
-    all.by_task[task] = std::move(made);
+    {
+        Kthreads& all = kthreads(domain);
+        RawGuard guard(all.lock);
+        all.by_task[task] = made;
+    }
+    // A module may print its pid, which the thread itself has to ask for on a host.
+    if (!domain.simulated) static_cast<void>(made->begun.wait(me(), kForever, "kthread_create"));
     return task;
 }
 
