@@ -86,7 +86,7 @@ struct OfferedFile {
 
 class Files {
 public:
-    explicit Files(Domain& domain) : domain_(domain) {}
+    explicit Files(Domain&) {}
     static Files& of(Domain& domain) { return KernelSide::of(domain).part<Files>(); }
 
     // Null when there is such an entry.
@@ -117,7 +117,6 @@ public:
 private:
     Cdev* cdev_of_locked(std::uint32_t dev) const;
 
-    Domain& domain_;
     RawLock lock_;
     std::map<std::string, std::shared_ptr<Node>> nodes_;  // L
     std::vector<Region> regions_;                         // L

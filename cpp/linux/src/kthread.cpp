@@ -125,7 +125,8 @@ std::vector<RunningKthread> running_kthreads(Domain& domain) {
     std::vector<RunningKthread> running;
     Kthreads& all = kthreads(domain);
     RawGuard guard(all.lock);
-    for (auto& [task, kthread] : all.by_task) {
+    for (const auto& entry : all.by_task) {
+        const std::shared_ptr<Kthread> kthread = entry.second;
         if (kthread->task->finished()) continue;
         running.push_back({kthread->task->name(), kthread->function, [kthread] {
                                kthread->should_stop.store(true);
