@@ -15,16 +15,13 @@ class Face(Protocol):
         """Runs the operations of a program in order, in one task on CPU 0, and cleans up behind it."""
 
 
-def open_face(*, simulated: bool, cpus: int = 4, python: bool = True) -> AbstractContextManager[Face]:
+def open_face(*, simulated: bool, cpus: int = 4) -> AbstractContextManager[Face]:
     """Boots a machine that ticks 250 times a second and opens a face to it; leaving the context halts the machine.
 
-    simulated: virtual time, else real threads. cpus: from 2 on, for the programs name CPU 1. python: the Python face;
-    there is no other yet.
+    simulated: virtual time, else real threads. cpus: from 2 on, for the programs name CPU 1.
     """
     if cpus < 2:
         raise ValueError(f"cpus={cpus} is out of range: programs queue on CPU 1, so from 2 on")
-    if not python:
-        raise NotImplementedError("only the Python face exists: python=True")
     from .python_face import PythonFace
 
     return PythonFace(simulated=simulated, cpus=cpus)

@@ -182,25 +182,37 @@ class Kick:
             self.count += 1
 
 
-class SignedTasklet:
-    """``tasklet_init``: a tasklet that signs in the log."""
+class Signed:
+    """What a tasklet and a timer do alike: they sign in the log, and queue what they are to."""
 
-    def __init__(self, ident: int, log: Log, kick: Kick, *, requeue: int) -> None:
+    def __init__(self, kind: str, ident: int, log: Log, kick: Kick) -> None:
+        self._kind = kind
         self.ident = ident
         self.log = log
         self.kick = kick
-        self.requeue = requeue
         self.runs = 0
         self.context = "never"
-        self.tasklet = bh.Tasklet(self._handler)
 
-    def _handler(self, tasklet: bh.Tasklet) -> None:
+    def run(self) -> None:
+        """The first part of the handler."""
         cpu = bh.smp_processor_id()
         with self.log.lock:
             self.runs += 1
-            self.log.start("T", cpu, "t", self.ident)
+            self.log.start(self._kind.upper(), cpu, self._kind, self.ident)
         self.context = context(cpu)
         self.kick()
+
+
+class SignedTasklet(Signed):
+    """``tasklet_init``: a tasklet that signs in the log."""
+
+    def __init__(self, ident: int, log: Log, kick: Kick, *, requeue: int) -> None:
+        super().__init__("t", ident, log, kick)
+        self.requeue = requeue
+        self.tasklet = bh.Tasklet(self._handler)
+
+    def _handler(self, tasklet: bh.Tasklet) -> None:
+        self.run()
         if self.requeue > 0:
             self.requeue -= 1
             tasklet.schedule()
@@ -210,26 +222,17 @@ class SignedTasklet:
         return self.tasklet.scheduled and self.tasklet.count == 0
 
 
-class SignedTimer:
+class SignedTimer(Signed):
     """``timer_setup``: a timer that signs in the log."""
 
     def __init__(self, ident: int, log: Log, kick: Kick, *, rearm: int) -> None:
-        self.ident = ident
-        self.log = log
-        self.kick = kick
+        super().__init__("m", ident, log, kick)
         self.rearm = rearm
-        self.runs = 0
         self.short = False
-        self.context = "never"
         self.timer = bh.Timer(self._handler)
 
     def _handler(self, timer: bh.Timer) -> None:
-        cpu = bh.smp_processor_id()
-        with self.log.lock:
-            self.runs += 1
-            self.log.start("M", cpu, "m", self.ident)
-        self.context = context(cpu)
-        self.kick()
+        self.run()
         if self.rearm > 0:
             self.rearm -= 1
             self.short = True

@@ -15,29 +15,19 @@ def _timer(scene: Scene, words: Words) -> SignedTimer:
     return found(scene.timers, words, 0)
 
 
+def _call_of(method: str) -> Operation:
+    """The function of the kernel that only calls a tasklet's method."""
+
+    def call(scene: Scene, words: Words) -> str:
+        getattr(_tasklet(scene, words).tasklet, method)()
+        return "ok"
+
+    return call
+
+
 def tasklet_init(scene: Scene, words: Words) -> str:
     ident, chosen = new(scene.tasklets, words, TASKLETS), options(words)
     scene.tasklets[ident] = SignedTasklet(ident, scene.log, scene.kick(chosen), requeue=chosen.get("requeue", 0))
-    return "ok"
-
-
-def tasklet_schedule(scene: Scene, words: Words) -> str:
-    _tasklet(scene, words).tasklet.schedule()
-    return "ok"
-
-
-def tasklet_hi_schedule(scene: Scene, words: Words) -> str:
-    _tasklet(scene, words).tasklet.hi_schedule()
-    return "ok"
-
-
-def tasklet_disable(scene: Scene, words: Words) -> str:
-    _tasklet(scene, words).tasklet.disable()
-    return "ok"
-
-
-def tasklet_disable_nosync(scene: Scene, words: Words) -> str:
-    _tasklet(scene, words).tasklet.disable_nosync()
     return "ok"
 
 
@@ -46,11 +36,6 @@ def tasklet_enable(scene: Scene, words: Words) -> str:
     if not tasklet.count:
         raise Invalid
     tasklet.enable()
-    return "ok"
-
-
-def tasklet_kill(scene: Scene, words: Words) -> str:
-    _tasklet(scene, words).tasklet.kill()
     return "ok"
 
 
@@ -109,13 +94,9 @@ def bh_on(scene: Scene, words: Words) -> str:
 
 
 #: What may block, and so may be called in a task of its own.
-BLOCKING: dict[str, Operation] = {"tasklet_kill": tasklet_kill}
+BLOCKING: dict[str, Operation] = {"tasklet_kill": _call_of("kill")}
 _CALLS: tuple[Operation, ...] = (
     tasklet_init,
-    tasklet_schedule,
-    tasklet_hi_schedule,
-    tasklet_disable,
-    tasklet_disable_nosync,
     tasklet_enable,
     tasklet_state,
     timer_setup,
@@ -129,4 +110,8 @@ _CALLS: tuple[Operation, ...] = (
     bh_off,
     bh_on,
 )
-OPERATIONS: dict[str, Operation] = {**{call.__name__: call for call in _CALLS}, **BLOCKING}
+OPERATIONS: dict[str, Operation] = {
+    **{call.__name__: call for call in _CALLS},
+    **{f"tasklet_{method}": _call_of(method) for method in ("schedule", "hi_schedule", "disable", "disable_nosync")},
+    **BLOCKING,
+}

@@ -258,6 +258,9 @@ bool Monitor::found_long(WorkerPool& pool, const Suspect& suspect) noexcept {
         return false;
     }
     worker->begin_long();
+    // Nobody asked for its name at its beginning; that of an object behind a gate may be gone with the object by now.
+    if (worker->habit == nullptr && gate == nullptr)
+        worker->habit = reinterpret_cast<const void*>(worker->current_func);
     habits_.found(Habit::is_long, worker->habit);
     return true;
 }

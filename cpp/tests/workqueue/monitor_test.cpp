@@ -105,8 +105,10 @@ protected:
     std::unique_ptr<Machine> machine;
 };
 
-TEST_P(MonitorTest, ALongItemOfAManagedPoolLetsTheNextOneStart) {
-    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+// By the means that see who is awake.
+class LongItemTest : public MonitorTest {};
+
+TEST_P(LongItemTest, ALongItemOfAManagedPoolLetsTheNextOneStart) {
     machine->workqueues().hogs().set_threshold(0);  // else that would do it
     compute_before_another(5);
     EXPECT_TRUE(eventually(*machine, [&] { return pool_of(SystemWq::managed).nr_running.load() == 0; }));
@@ -114,8 +116,7 @@ TEST_P(MonitorTest, ALongItemOfAManagedPoolLetsTheNextOneStart) {
     EXPECT_EQ(monitor().counters().handovers, 0u);
 }
 
-TEST_P(MonitorTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
-    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+TEST_P(LongItemTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();
     auto& wq = machine->workqueues().system(SystemWq::managed);
@@ -146,8 +147,7 @@ TEST_P(MonitorTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
     EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
 }
 
-TEST_P(MonitorTest, ALongItemMayWaitForAnother) {
-    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+TEST_P(LongItemTest, ALongItemMayWaitForAnother) {
     get_known();
     auto& wq = machine->workqueues().system(SystemWq::managed);
     // In a way that the engine sees, in one that it does not, and by polling, of which the rule for hogs takes care.
@@ -175,8 +175,7 @@ TEST_P(MonitorTest, ALongItemMayWaitForAnother) {
     }
 }
 
-TEST_P(MonitorTest, HaltingDropsLongItemsThatWait) {
-    if (GetParam() == Detection::budget) GTEST_SKIP() << "who is awake is not seen";
+TEST_P(LongItemTest, HaltingDropsLongItemsThatWait) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();
     auto& wq = machine->workqueues().system(SystemWq::managed);
@@ -279,13 +278,16 @@ TEST_P(MonitorTest, AHeldBackItemWaitsForItsTurnAllTheSame) {
     wq->destroy();
 }
 
+std::string name_of_means(const ::testing::TestParamInfo<Detection>& info) {
+    std::string name = detection_name(info.param);
+    std::erase(name, '-');
+    return name;
+}
 INSTANTIATE_TEST_SUITE_P(Means, MonitorTest,
                          ::testing::Values(Detection::switch_records, Detection::sampling, Detection::budget),
-                         [](const auto& info) {
-                             std::string name = detection_name(info.param);
-                             std::erase(name, '-');
-                             return name;
-                         });
+                         name_of_means);
+INSTANTIATE_TEST_SUITE_P(Means, LongItemTest, ::testing::Values(Detection::switch_records, Detection::sampling),
+                         name_of_means);
 
 TEST(Detection, NamesAndRefusals) {
     MachineOptions options;
