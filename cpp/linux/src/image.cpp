@@ -142,7 +142,8 @@ void ModuleImage::read_symbols() {
             std::string text_name(name, strnlen(name, static_cast<std::size_t>(text + names.sh_size - name)));
             // The compiler's clones ("f.part.0") go by the name of what they were made from.
             if (const auto dot = text_name.find('.', 1); dot != std::string::npos) text_name.resize(dot);
-            symbols_.push_back({base_ + symbol.st_value, symbol.st_size, std::move(text_name)});
+            const bool alias = text_name.starts_with("bh_linux_");
+            symbols_.push_back({base_ + symbol.st_value, symbol.st_size, std::move(text_name), alias});
         }
     }
     std::sort(symbols_.begin(), symbols_.end());
@@ -151,7 +152,8 @@ void ModuleImage::read_symbols() {
 bool ModuleImage::find(const void* address, Symbol& symbol) const {
     if (!holds(address)) return false;
     const auto a = reinterpret_cast<std::uintptr_t>(address);
-    auto after = std::upper_bound(symbols_.begin(), symbols_.end(), Named{a, 0, {}});
+    auto after = std::upper_bound(symbols_.begin(), symbols_.end(), a,
+                                  [](std::uintptr_t wanted, const Named& named) { return wanted < named.address; });
     if (after == symbols_.begin()) return false;
     const Named& named = *std::prev(after);
     if (a >= named.address + named.size) return false;

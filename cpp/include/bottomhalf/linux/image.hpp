@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bottomhalf/base/atomic.hpp"
@@ -56,7 +57,10 @@ private:
         std::uintptr_t address;
         std::size_t size;
         std::string name;
-        bool operator<(const Named& other) const noexcept { return address < other.address; }
+        bool alias;  // of the loader's making: an author's own name is better
+        bool operator<(const Named& other) const noexcept {
+            return std::tie(address, other.alias, name) < std::tie(other.address, alias, other.name);
+        }
     };
     struct Segment {
         std::uintptr_t begin, end;
