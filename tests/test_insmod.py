@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import eventually
 
 import bottomhalf as bh
 
@@ -165,7 +166,7 @@ def test_machines_share_nothing_of_a_module(boot):
 
 def test_one_name_one_module(m):
     m.insmod(EMPTY)
-    with pytest.raises(FileExistsError, match="loaded already"):
+    with pytest.raises(FileExistsError, match="is loaded into machine"):
         m.insmod(EMPTY)
     m.insmod(EMPTY, name="another")
 
@@ -467,8 +468,8 @@ def test_a_fault_in_init(m, how):
 @pytest.mark.parametrize("where", ["work", "timer", "tasklet", "irq", "thread"])
 def test_a_fault_in_a_handler_ends_the_module(m, where):
     module = m.insmod(MODULES / "faulty.c", where=where)
-    if where == "irq":
-        m.irq(11).fire(cpu=0)
+    m.irq(11).fire(cpu=0)
+    eventually(lambda: module.state == "dead")
     m.sleep(0.2)
     log = text(m)
     assert "BUG: kernel NULL pointer dereference, address: 0000000000000008" in log
@@ -575,4 +576,4 @@ def test_the_command_fails_with_the_module():
     assert done.returncode == 1
     assert "returned -12" in done.stderr
     assert "settings: -1 unset 0 of 0" in done.stdout
-    assert command(MODULES / "faulty.c", "--simulated", "where=work").returncode == 1
+    assert command(MODULES / "faulty.c", "--simulated", "early=1", "where=work").returncode == 1

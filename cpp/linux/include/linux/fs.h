@@ -44,6 +44,18 @@ struct inode {
     struct cdev *i_cdev;
     unsigned long i_ino;
 };
+struct qstr {
+    u32 hash, len;
+    const unsigned char *name;
+};
+struct dentry {
+    struct qstr d_name;
+    struct inode *d_inode;
+};
+struct path {
+    void *mnt;
+    struct dentry *dentry;
+};
 struct file {
     const struct file_operations *f_op;
     void *private_data;
@@ -51,6 +63,7 @@ struct file {
     fmode_t f_mode;
     loff_t f_pos;
     struct inode *f_inode;
+    struct path f_path;
 };
 
 struct vm_area_struct;
@@ -71,6 +84,7 @@ struct file_operations {
 };
 
 #define file_inode(f) ((f)->f_inode)
+#define file_dentry(f) ((f)->f_path.dentry)
 #define iminor(inode) MINOR((inode)->i_rdev)
 #define imajor(inode) MAJOR((inode)->i_rdev)
 
