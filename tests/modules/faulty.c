@@ -16,7 +16,7 @@ module_param(where, charp, 0444);
 static char *how = "read";
 module_param(how, charp, 0444);
 
-static struct thing *nothing;
+static struct thing *volatile nothing; /* the compiler is not to know */
 static int zero;
 static size_t length = 40;
 static char buffer[64];
@@ -36,7 +36,7 @@ static noinline void fault(void)
 	else if (strcmp(how, "divide") == 0)
 		worked = 100 / READ_ONCE(zero);
 	else if (strcmp(how, "library") == 0)
-		memcpy(buffer, (void *)&nothing->value, READ_ONCE(length));
+		worked = *(char *)memcpy(buffer, (void *)&nothing->value, READ_ONCE(length));
 	else
 		worked = (int)nothing->value;
 	worked++;
