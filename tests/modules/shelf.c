@@ -1,9 +1,11 @@
 /* Two files whose readers wait for a writer: /proc/shelf and /dev/shelf, the latter with an owner or without. */
 #include <linux/completion.h>
+#include <linux/kthread.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 
 static bool owned = true;
 module_param(owned, bool, 0444);
@@ -11,8 +13,20 @@ static bool stuck;
 module_param(stuck, bool, 0444);
 static int result;
 module_param(result, int, 0444);
+static bool sleeper;
+module_param(sleeper, bool, 0444);
 
 static DECLARE_COMPLETION(written);
+
+/* Sleeps where its frame has something to undo, and is woken by exit, which does not wait for it. */
+static DECLARE_WAIT_QUEUE_HEAD(queue);
+static bool over;
+static int sleep_on(void *unused)
+{
+	wait_event_interruptible(queue, READ_ONCE(over));
+	pr_info("shelf: the sleeper goes on\n");
+	return 0;
+}
 
 static int shelf_open(struct inode *inode, struct file *file)
 {
@@ -62,6 +76,8 @@ static int __init shelf_start(void)
 {
 	int error;
 
+	if (sleeper)
+		kthread_run(sleep_on, NULL, "sleeper");
 	if (owned)
 		dev_fops.owner = THIS_MODULE;
 	if (proc_create("shelf", 0666, NULL, &proc_fops) == NULL)
@@ -84,6 +100,9 @@ static void __exit shelf_stop(void)
 	pr_info("shelf: exit\n");
 	misc_deregister(&shelf);
 	remove_proc_entry("shelf", NULL);
+	WRITE_ONCE(over, true);
+	if (sleeper)
+		wake_up(&queue);
 	pr_info("shelf: empty\n");
 }
 

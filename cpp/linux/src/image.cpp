@@ -55,6 +55,11 @@ std::uintptr_t page_up(std::uintptr_t a) noexcept {
 
 }  // namespace
 
+ModuleImage::Mapped& ModuleImage::mapped() {
+    static auto* const it = new Mapped;  // never freed: it is asked for when the process ends
+    return *it;
+}
+
 ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std::move(name)), file_(copy_of(file)) {
     handle_ = dlopen(file_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle_ == nullptr) {
@@ -80,9 +85,15 @@ ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std:
     }
     if (info_.init == nullptr) info_.init = reinterpret_cast<int (*)()>(exported("init_module"));
     if (info_.exit == nullptr) info_.exit = reinterpret_cast<void (*)()>(exported("cleanup_module"));
+    RawGuard guard(mapped().lock);
+    mapped().images.push_back(this);
 }
 
 ModuleImage::~ModuleImage() {
+    {
+        RawGuard guard(mapped().lock);
+        std::erase(mapped().images, this);
+    }
     rearm();  // its finalisers are code, too
     dlclose(handle_);
     unlink(file_.c_str());
@@ -164,6 +175,11 @@ bool ModuleImage::find(const void* address, Symbol& symbol) const {
 void ModuleImage::disarm() noexcept {
     if (disarmed_.exchange(true)) return;
     for (const Segment& code : code_) mprotect(reinterpret_cast<void*>(code.begin), code.end - code.begin, PROT_READ);
+}
+
+void ModuleImage::rearm_all() noexcept {
+    RawGuard guard(mapped().lock);
+    for (ModuleImage* image : mapped().images) image->rearm();
 }
 
 void ModuleImage::rearm() noexcept {

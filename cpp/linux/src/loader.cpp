@@ -73,12 +73,6 @@ std::shared_ptr<ModuleImage> leave(const LoadedModule& module) {
     return image;
 }
 
-// The dynamic linker calls what it still has mapped when the process ends.
-void open_all() noexcept {
-    RawGuard guard(registry().lock);
-    for (const auto& entry : registry().loaded) entry.image->rearm();
-}
-
 void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
 
 // What call_rcu() and queue_rcu_work() handed in comes before what is looked for.
@@ -169,7 +163,7 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     might_sleep(domain.self(), "insmod");
     set_symbol_source(&find_symbol);
     watch_for_faults();
-    [[maybe_unused]] static const int at_exit = std::atexit(&open_all);
+    [[maybe_unused]] static const int at_exit = std::atexit(&ModuleImage::rearm_all);
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
     module->image_ = std::make_shared<ModuleImage>(file, module->name_);
     set_parameters(domain, module->image_->info(), values);

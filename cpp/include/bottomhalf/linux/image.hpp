@@ -12,6 +12,7 @@
 
 #include "bottomhalf/base/atomic.hpp"
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/raw_lock.hpp"
 #include "bottomhalf/base/symbol.hpp"
 #include "bottomhalf/linux/module.hpp"
 
@@ -51,6 +52,8 @@ public:
     void disarm() noexcept;
     bool disarmed() const noexcept { return disarmed_.load(); }
     void rearm() noexcept;
+    // Of all that are mapped: the process ends, and the dynamic linker calls their finalisers.
+    static void rearm_all() noexcept;
 
 private:
     struct Named {
@@ -65,6 +68,11 @@ private:
     struct Segment {
         std::uintptr_t begin, end;
     };
+    struct Mapped {
+        RawLock lock;                      // a leaf
+        std::vector<ModuleImage*> images;  // L
+    };
+    static Mapped& mapped();
     void* exported(const char* symbol) const noexcept;
     void find_segments();
     void read_symbols();
