@@ -156,6 +156,64 @@ print([line.text for line in m.log if m.simulated and "goes on" in line.text or 
     assert done.stdout.splitlines() == ["unloaded True", "[]"]
 
 
+# --- attributes below /sys ---
+
+ATTRIBUTES = SHELF.with_name("attributes.c")
+
+
+def test_attributes(m):
+    with m.insmod(ATTRIBUTES) as module:
+        assert m.files == [
+            "/dev/marked",
+            "/sys/class/misc/marked/mark",
+            "/sys/kernel/debug/attributes/blob",
+            "/sys/kernel/knobs/level",
+            "/sys/kernel/knobs/more/level",
+        ]
+        with m.open("/sys/kernel/knobs/level", "r+") as level:
+            assert level.readall() == b"3\n"
+            assert level.write(b"7\n") == 2
+            assert level.readall() == b""
+            with pytest.raises(OSError, match="Invalid argument"):
+                level.write(b"many")
+        with m.open("/sys/kernel/knobs/more/level") as level:
+            assert level.readall() == b"7\n"
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                level.write(b"1")
+        with m.open("/sys/class/misc/marked/mark", "r+") as mark:
+            assert mark.readall() == b"marked!\n"
+            with pytest.raises(OSError) as caught:
+                mark.write(b"1")
+            assert caught.value.errno == errno.EIO
+        with m.open("/sys/kernel/debug/attributes/blob") as blob:
+            assert blob.readall() == b"a blob\n"
+        with m.open("/dev/marked"):
+            pass
+    assert (module.leftovers, m.files) == ([], [])
+    assert text(m) == [
+        "attributes: 20 entries, 1 found, 2 printed, 1, Linux, root 1",
+        "attributes: level of knobs is asked for",
+        "attributes: level of knobs is asked for",
+        "attributes: opened /dev/marked, process 1",
+    ]
+    m.insmod(ATTRIBUTES).rmmod()  # nothing of the first is in its way
+
+
+def test_attributes_that_exit_forgot(m):
+    module = m.insmod(ATTRIBUTES, forget=True)
+    module.rmmod()
+    for forgotten in (
+        "directory '/proc/attributes' still there; its exit misses proc_remove()",
+        "directory '/sys/kernel/debug/attributes' still there; its exit misses debugfs_remove()",
+        "directory '/sys/kernel/knobs' still there; its exit misses kobject_put()",
+        "file '/sys/kernel/knobs/level' still there; its exit misses sysfs_remove_file()",
+        "file '/dev/marked' still there; its exit misses misc_deregister()",
+    ):
+        assert forgotten in module.leftovers
+    assert m.files == []
+    m.insmod(ATTRIBUTES).rmmod()
+
+
 # --- loading that is given up, and loading twice ---
 
 

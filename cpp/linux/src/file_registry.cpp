@@ -106,10 +106,14 @@ std::vector<OfferedFile> Files::of_module(const std::function<bool(const void*)>
     for (const auto& [path, node] : nodes_) {
         const Cdev* cdev = node->dev >= 0 ? cdev_of_locked(static_cast<std::uint32_t>(node->dev)) : nullptr;
         if (!holds(node->code) && !holds(node->key) && (cdev == nullptr || !holds(cdev->ops))) continue;
-        const char* missing = node->dev < 0      ? path.starts_with("/proc") ? "proc_remove()" : "debugfs_remove()"
+        const char* missing = node->dev < 0      ? path.starts_with("/proc")               ? "proc_remove()"
+                                                   : path.starts_with("/sys/kernel/debug") ? "debugfs_remove()"
+                                                   : node->directory                       ? "kobject_put()"
+                                                                                           : "sysfs_remove_file()"
                               : holds(node->key) ? "misc_deregister()"
                                                  : "device_destroy()";
-        found.push_back({"file '" + path + "' still there", missing, false, [this, path = path] { discard(path); }});
+        const char* what = node->directory ? "directory '" : "file '";
+        found.push_back({what + path + "' still there", missing, false, [this, path = path] { discard(path); }});
     }
     for (Cdev* cdev : cdevs_) {
         if (!holds(cdev) && !holds(cdev->ops)) continue;

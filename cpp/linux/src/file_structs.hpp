@@ -56,6 +56,13 @@ struct File {  // struct file
     void* mount;  // struct path
     Dentry* dentry;
 };
+struct Kobject {  // struct kobject
+    const char* name;
+    Kobject* parent;
+    const struct KobjectType* type;
+    char* path;
+    int references;
+};
 struct Cdev {  // struct cdev
     const FileOps* ops;
     struct ::module* owner;
@@ -63,6 +70,7 @@ struct Cdev {  // struct cdev
     std::uint32_t dev;
     unsigned count;
     bool allocated;
+    Kobject kobject;
 };
 
 }  // namespace bottomhalf::linux_api

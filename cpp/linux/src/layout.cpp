@@ -92,6 +92,7 @@ BH_SAME_PLACE(task_struct, __cpu, Task, cpu);
 BH_SAME_PLACE(task_struct, nice, Task, nice);
 BH_SAME_PLACE(task_struct, pid, Task, pid);
 BH_SAME_PLACE(task_struct, comm, Task, name);
+BH_SAME_PLACE(task_struct, mm, Task, process);
 static_assert(sizeof(task_struct::comm) == Task::kNameSize);
 
 BH_SAME_SIZE(cpumask, CpuMask);

@@ -97,7 +97,8 @@ struct LoadedModule::Call {
     int result = 0;
     bool died = false, evicted = true;
 
-    static void run(Task&, void* arg) {
+    static void run(Task& self, void* arg) {
+        self.process = arg;  // Linux: the program insmod or rmmod
         const std::unique_ptr<std::shared_ptr<Call>> held(static_cast<std::shared_ptr<Call>*>(arg));
         Call& call = **held;
         call.call();

@@ -231,6 +231,12 @@ void bh_linux_poll_wait(File*, WaitQueue* queue, PollTable* table) {
     if (table != nullptr && table->poller != nullptr && queue != nullptr)
         static_cast<Poller*>(table->poller)->add(usable(queue, "poll_wait"));
 }
+char* bh_linux_file_path(File* file, char* buffer, int size) {
+    const std::string& path = container_of(file, &Opening::file)->path;
+    const auto room = static_cast<std::size_t>(std::max(size, 0));
+    if (path.size() + 1 > room) return reinterpret_cast<char*>(static_cast<std::intptr_t>(-ENAMETOOLONG));
+    return static_cast<char*>(std::memcpy(buffer + room - path.size() - 1, path.c_str(), path.size() + 1));
+}
 int bh_linux_nonseekable_open(Inode*, File*) { return 0; }
 int bh_linux_simple_open(Inode* inode, File* file) {
     if (inode->priv != nullptr) file->private_data = inode->priv;

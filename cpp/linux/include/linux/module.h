@@ -8,10 +8,12 @@
 #include <linux/list.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
 #include <linux/string.h>
 #include <linux/stringify.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #ifndef KBUILD_MODNAME /* the loader names the module: -DKBUILD_MODNAME='"name"' */
