@@ -70,6 +70,7 @@ std::shared_ptr<Workqueue> keeping_machine(MachineHandle& h, std::shared_ptr<Wor
 }  // namespace
 
 Machine& machine_of(PyObject* object) { return *py::handle(object).cast<MachineHandle&>().machine; }
+std::shared_ptr<Machine> shared_machine(PyObject* object) { return py::handle(object).cast<MachineHandle&>().machine; }
 
 namespace {
 

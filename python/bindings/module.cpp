@@ -26,4 +26,5 @@ PYBIND11_MODULE(_core, m) {
     register_schedules(m);
     register_simulated(m);
     register_machine(m);
+    register_loader(m);
 }

@@ -160,6 +160,7 @@ void register_sync(py::module_& m);
 void register_context(py::module_& m);
 void register_trace(py::module_& m);
 void register_watchdog(py::module_& m);
+void register_loader(py::module_& m);
 
 // The calls of a thread state, outermost first, appended a line each. GIL held.
 void python_backtrace(const void* state, std::vector<std::string>& lines);

@@ -16,6 +16,7 @@ public:
 
 // A machine that Python knows. GIL held.
 Machine& machine_of(PyObject* object);
+std::shared_ptr<Machine> shared_machine(PyObject* object);
 // KeyboardInterrupt or SystemExit left a handler: the machine stops, and its booter raises it. Steals the references.
 void stop_simulated(Domain& domain, PyObject* type, PyObject* value, PyObject* traceback);
 

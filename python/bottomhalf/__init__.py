@@ -26,6 +26,7 @@ from ._core import (
     MachineExit,
     MachineHalted,
     MisuseError,
+    ModuleDied,
     Mutex,
     QueueFull,
     RcuWork,
@@ -66,6 +67,7 @@ from ._core import (
 from ._explore import Report, explore, replay
 from ._future import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future, as_completed, wait
 from ._machine import Machine, Trace, default_machine, submit
+from ._modules import CompileError, Module
 from ._scope import WorkScope
 from ._topology import Topology, WorkqueueAttrs
 
@@ -80,6 +82,7 @@ __all__ = [
     "BottomHalfError",
     "BudgetExceeded",
     "Busy",
+    "CompileError",
     "Completion",
     "DeadlockError",
     "DelayedWork",
@@ -92,6 +95,8 @@ __all__ = [
     "MachineExit",
     "MachineHalted",
     "MisuseError",
+    "Module",
+    "ModuleDied",
     "Mutex",
     "QueueFull",
     "RcuWork",
@@ -147,6 +152,13 @@ __all__ = [
     "wait",
     "work",
 ]
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext bottomhalf`` in a notebook: the cell magic ``%%kmodule``."""
+    from . import jupyter
+
+    jupyter.load_ipython_extension(ipython)
 
 
 def __getattr__(name: str) -> Any:

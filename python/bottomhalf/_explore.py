@@ -6,7 +6,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import _core, schedules
@@ -14,7 +14,7 @@ from ._machine import _FOREVER, Machine, _Booted
 from ._replay import Deviation, Recorded, parse
 from ._topology import Topology
 
-__all__ = ["Report", "explore", "replay"]
+__all__ = ["Report", "explore", "replay", "timeline"]
 
 Program = Callable[[Machine], object]
 
@@ -72,21 +72,7 @@ class Report:
 
     def columns(self) -> str:
         """The failing run: what ran on which CPU, and where and why it was switched."""
-        if not self.trace:
-            return ""
-        head = "  ".join([f"{'time':>12}", *(f"{f'CPU {cpu}':<{_WIDTH}}" for cpu in range(self.cpus))])
-        lines = [head.rstrip(), "-" * len(head)]
-        events = [event for event in self.trace if event.name not in _DULL]
-        if len(events) > _ROWS:
-            lines.append(f"{'...':>12}  ({len(events) - _ROWS} earlier events; report.trace has all)")
-            events = events[-_ROWS:]
-        for event in events:
-            text = _describe(event)
-            cell = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-            row = [f"{event.time_ns / 1e9:12.6f}"]
-            row += [f"{cell if cpu == event.cpu else '':<{_WIDTH}}" for cpu in range(self.cpus)]
-            lines.append("  ".join(row).rstrip())
-        return "\n".join(lines)
+        return timeline(self.trace, self.cpus, "report.trace") if self.trace else ""
 
     def __str__(self) -> str:
         if self.failure is None:
@@ -106,6 +92,23 @@ class Report:
     def __repr__(self) -> str:
         outcome = f"{self.failures} of {self.schedules} failed" if self.failed else f"{self.schedules} schedules passed"
         return f"<bottomhalf.Report: {outcome}; print(report) shows it, report.check() raises>"
+
+
+def timeline(trace: Sequence[_core.TraceEvent], cpus: int, whole: str = "the trace") -> str:
+    """The events as a table with a column for each CPU; the last ones when they are many, and where the whole is."""
+    head = "  ".join([f"{'time':>12}", *(f"{f'CPU {cpu}':<{_WIDTH}}" for cpu in range(cpus))])
+    lines = [head.rstrip(), "-" * len(head)]
+    events = [event for event in trace if event.name not in _DULL]
+    if len(events) > _ROWS:
+        lines.append(f"{'...':>12}  ({len(events) - _ROWS} earlier events; {whole} has all)")
+        events = events[-_ROWS:]
+    for event in events:
+        text = _describe(event)
+        cell = text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+        row = [f"{event.time_ns / 1e9:12.6f}"]
+        row += [f"{cell if cpu == event.cpu else '':<{_WIDTH}}" for cpu in range(cpus)]
+        lines.append("  ".join(row).rstrip())
+    return "\n".join(lines)
 
 
 def _describe(event: _core.TraceEvent) -> str:

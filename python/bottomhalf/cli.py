@@ -1,4 +1,4 @@
-"""The command line: ``bottomhalf tour``, ``bottomhalf bench``, ``bottomhalf --version``."""
+"""The command line: ``bottomhalf tour``, ``bottomhalf bench``, ``bottomhalf insmod``, ``bottomhalf --version``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import bottomhalf as bh
-from bottomhalf import bench, tour
+from bottomhalf import _insmod, bench, tour
 
 __all__ = ["main"]
 
@@ -55,10 +55,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures this engine and its peers, interleaved in one run, and prints the ratios.",
     )
     bench.add_arguments(on_bench)
+
+    on_insmod = commands.add_parser(
+        "insmod",
+        help="compile a C kernel module, load it, print its log, unload it",
+        description="Compiles a kernel module that uses <linux/workqueue.h> and its kin, loads it into a machine, "
+        "prints the kernel log as dmesg does, unloads it and says what it left behind. The exit status is 0 when all "
+        "went well.",
+    )
+    _insmod.add_arguments(on_insmod)
     return parser
 
 
-def _dispatch(arguments: argparse.Namespace) -> int:
+def _dispatch(arguments: argparse.Namespace, argv: list[str]) -> int:
     if arguments.command == "tour":
         return tour.run(
             arguments.dir,
@@ -67,14 +76,24 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             limit=arguments.limit,
             compare=arguments.compare,
         )
+    if arguments.command == "insmod":
+        return _insmod.run(arguments, argv)
     return bench.run(arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (None: this process's) and return the exit code: 0, 1, 2 or, after Ctrl-C, 130."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    arguments, others = parser.parse_known_args(words)
+    # argparse takes the words of a command at one place only; insmod's may stand among the options.
+    if arguments.command == "insmod":
+        arguments.words += [word for word in others if not word.startswith("-")]
+        others = [word for word in others if word.startswith("-")]
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        code = _dispatch(arguments)
+        code = _dispatch(arguments, words)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:

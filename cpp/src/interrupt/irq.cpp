@@ -227,6 +227,18 @@ void IrqLine::handle(unsigned cpu, Task& self) {
     idle_.wake_now();
 }
 
+void IrqLine::wake_thread(void* dev) {
+    explore_point(domain_);
+    RawGuard guard(lock_);
+    for (auto& action : actions_) {
+        if (action->dev_ != dev || action->thread_ == nullptr || action->wake_pending_ || action->stopping_) continue;
+        order_release(action.get());
+        action->wake_pending_ = true;
+        if ((action->flags_ & irqf::kOneshot) != 0) ++masked_;
+        domain_.substrate->wake(*action->thread_);
+    }
+}
+
 IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass& pass) {
     pass.want(gate_of(handler));
     if (AccessOrder* order = domain_.access_order.get()) [[unlikely]]
@@ -234,6 +246,8 @@ IrqReturn IrqLine::call(IrqAction::Handler handler, IrqAction& action, GatePass&
             order->name_handler(domain_.self(), "irq " + std::to_string(irq_) + " handler of " + action.name_);
     try {
         return handler(irq_, action.dev_);
+    } catch (const ModuleExit&) {
+        return IrqReturn::none;
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err,
                           "irq " + std::to_string(irq_) + " handler of '" + action.name_ + "': exception: " + e.what());
@@ -410,14 +424,20 @@ void IrqController::deliver(unsigned cpu, Task& self) {
     }
 }
 
-void IrqController::stop() {
+std::vector<std::shared_ptr<IrqAction>> IrqController::actions() {
     std::vector<IrqLine*> lines;
     {
         RawGuard guard(lock_);
         for (auto& [irq, line] : lines_) lines.push_back(line.get());
     }
+    std::vector<std::shared_ptr<IrqAction>> all;
     for (IrqLine* line : lines)
-        for (auto& action : line->actions()) line->end(*action);
+        for (auto& action : line->actions()) all.push_back(action);
+    return all;
+}
+
+void IrqController::stop() {
+    for (auto& action : actions()) action->line().end(*action);
 }
 
 void IrqLine::end(IrqAction& action) {

@@ -147,6 +147,7 @@ bool Softirqs::process(unsigned cpu, Task& self) {
                          softirq_name(static_cast<Softirq>(nr)));
                 try {
                     vector->handler(domain_, cpu, self, pass, vector->arg);
+                } catch (const ModuleExit&) {
                 } catch (const std::exception& e) {
                     domain_.log.write(domain_.now(), LogLevel::err,
                                       std::string("softirq ") + softirq_name(static_cast<Softirq>(nr)) +

@@ -144,6 +144,7 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
     }
     try {
         callback(&tasklet);
+    } catch (const ModuleExit&) {
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err,
                           std::string("tasklet: exception left the callback: ") + e.what());
@@ -268,6 +269,30 @@ void Tasklets::kill(Tasklet& tasklet, Nanoseconds deadline) {
         killed = release.give_back();
     }
     order_acquire(&tasklet, Handover::end);
+}
+
+std::vector<Tasklet*> Tasklets::scheduled(Task& self, const std::function<bool(const Tasklet&)>& wanted) {
+    std::vector<Tasklet*> found;
+    const auto add = [&](Tasklet* tasklet) {
+        if (wanted(*tasklet)) found.push_back(tasklet);
+    };
+    for (unsigned cpu = 0; cpu < per_cpu_.size(); ++cpu) {
+        PerCpu& mine = *per_cpu_[cpu];
+        // Only the owner of a CPU's bottom halves empties its lists.
+        domain_.cpu(cpu).own_bh(self);
+        for (auto& level : mine.levels) {
+            for (Tasklet* t = level.inbox.load(); t != nullptr; t = t->next) add(t);
+            for (Tasklet* t = level.head; t != nullptr; t = t->next) add(t);
+        }
+        {
+            RawGuard guard(mine.aside_lock);
+            for (Tasklet* t : mine.aside) add(t);
+        }
+        domain_.cpu(cpu).disown_bh(self);
+        // An interrupt that came meanwhile left them to this task.
+        if (domain_.softirqs->pending(cpu) != 0) domain_.softirqs->wake_ksoftirqd(cpu);
+    }
+    return found;
 }
 
 void Tasklets::drop_all() {

@@ -66,6 +66,7 @@ Machine::Machine(const MachineOptions& o) : domain_(name_of(o), cpus_of(o), hz_o
 #endif
     }
     if (o.trace) domain_.trace.start();
+    domain_.machine = this;
     softirqs_ = std::make_unique<Softirqs>(domain_);
     tasklets_ = std::make_unique<Tasklets>(domain_);
     irqs_ = std::make_unique<IrqController>(domain_);
@@ -98,6 +99,7 @@ Machine::~Machine() {
         tasklets_.release();
         softirqs_.release();
         domain_.substrate.release();
+        new std::shared_ptr<void>(std::move(domain_.kernel_side_owner));
         return;
     }
     try {
@@ -105,6 +107,9 @@ Machine::~Machine() {
     } catch (const Error&) {
         std::terminate();  // destroyed by one of its own tasks: a bug that must not go on
     }
+    // It holds workqueues.
+    domain_.kernel_side.store(nullptr);
+    domain_.kernel_side_owner.reset();
 }
 
 void Machine::stop_sources() {

@@ -27,6 +27,19 @@ UserTask::Info UserTask::info() const {
     return {name_, task_->pid.load(), task_->cpu.load(), finished() ? TaskState::dead : task_->state.load()};
 }
 
+Task* UserTask::task() const noexcept {
+    RawGuard guard(lock_);
+    return task_;
+}
+
+bool UserTask::wake() noexcept {
+    RawGuard guard(lock_);
+    if (task_ == nullptr) return false;
+    const bool slept = task_->announced.exchange(0) != 0;
+    task_->domain.load(std::memory_order_relaxed)->substrate->wake(*task_);
+    return slept;
+}
+
 void UserTask::main(Task& self, void* arg) {
     UserTask& me = *static_cast<UserTask*>(arg);
     if (self.bound_cpu == kCpuUnbound) self.cpu.store(me.start_cpu_);

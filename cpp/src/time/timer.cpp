@@ -281,6 +281,22 @@ std::size_t TimerSubsystem::armed() const {
     return n;
 }
 
+std::vector<TimerSubsystem::Busy> TimerSubsystem::busy(const std::function<bool(const Busy&)>& wanted) const {
+    std::vector<Busy> found;
+    for (auto& base : bases_) {
+        RawGuard guard(base->lock);
+        const auto add = [&](const Busy& busy) {
+            if (wanted(busy)) found.push_back(busy);
+        };
+        const auto add_armed = [&](WheelNode& node) { add({timer_of(&node), timer_of(&node)->function, false}); };
+        base->wheel.for_each(add_armed);
+        for (unsigned i = base->due_next; i < base->due_end; ++i)
+            for (WheelNode* node = base->due[i]; node != nullptr; node = node->next) add_armed(*node);
+        if (base->running != nullptr) add({const_cast<Timer*>(base->running), base->running_function, true});
+    }
+    return found;
+}
+
 Jiffies TimerSubsystem::next_expiry() const {
     Jiffies next = TimerWheel::kNever;
     for (auto& base : bases_) {

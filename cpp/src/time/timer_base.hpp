@@ -35,7 +35,8 @@ struct alignas(64) TimerSubsystem::Base : Recycled<TimerSubsystem::Base> {
     // L: what was taken from the wheel and has not run yet. Not on a stack: whoever stops can reach it, and what one
     // softirq had to leave, the next finds.
     std::array<WheelNode*, TimerWheel::kLevels> due{};
-    unsigned due_next = 0, due_end = 0;  // L
+    unsigned due_next = 0, due_end = 0;          // L
+    void (*running_function)(Timer*) = nullptr;  // L: the callback of what runs, or ran last
     WaitQueue waiters;
 };
 

@@ -98,6 +98,7 @@ void TimerSubsystem::expire(Base& base, Task& self) {
     auto* const function = timer->function;
     base.left(*timer);
     base.running = timer;
+    base.running_function = function;
     base.runner = &self;
     // The timer may be gone when its callback returns, and another be at its address.
     const std::uint32_t number = domain_.trace.enabled() ? domain_.trace.id_of(timer) : 0;
@@ -127,6 +128,7 @@ void TimerSubsystem::expire(Base& base, Task& self) {
         order_begin(*timer, function, self);
     try {
         function(timer);
+    } catch (const ModuleExit&) {
     } catch (const std::exception& e) {
         domain_.log.write(domain_.now(), LogLevel::err, std::string("timer: exception left the callback: ") + e.what());
     }

@@ -18,6 +18,13 @@ void KernelLog::write(std::int64_t time_ns, LogLevel level, std::string text) {
     ++written_;
 }
 
+bool KernelLog::extend(std::uint64_t number, const std::string& text) {
+    RawGuard guard(lock_);
+    if (number != written_.get() || lines_.empty()) return false;
+    lines_.back().text += text;
+    return true;
+}
+
 std::vector<LogLine> KernelLog::lines() const {
     RawGuard guard(lock_);
     return {lines_.begin(), lines_.end()};

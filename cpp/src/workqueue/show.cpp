@@ -83,6 +83,33 @@ std::string in_flight(WorkqueueSubsystem& wqs, WorkerPool& pool, const PoolWorkq
 
 }  // namespace
 
+std::vector<WorkqueueSubsystem::BusyItem> WorkqueueSubsystem::busy_items() {
+    std::vector<BusyItem> items;
+    for (auto& wq : workqueues()) {
+        for (PoolWorkqueue* pwq : wq->pool_workqueues()) {
+            WorkerPool& pool = *pwq->pool;
+            RawGuard guard(pool.lock);
+            pool.splice_inbox();
+            const auto add_queued = [&](List& list) {
+                for (ListNode* n = list.begin(); n != list.end(); n = n->next) {
+                    Work* work = container_of(n, &Work::entry);
+                    if (pwq_of(work->data.load(std::memory_order_relaxed)) == pwq && !is_flush_barrier(*work))
+                        items.push_back({work, work->func, wq, false});
+                }
+            };
+            add_queued(pool.worklist);
+            add_queued(pwq->inactive);
+            for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next) {
+                Worker* w = container_of(n, &Worker::pool_node);
+                add_queued(w->scheduled);
+                if (w->in_item() && w->current_pwq == pwq)
+                    items.push_back({w->current_work, w->current_func, wq, true});
+            }
+        }
+    }
+    return items;
+}
+
 Gate* WorkqueueSubsystem::gate_of_running() {
     Gate* gate = nullptr;
     for_each_pool([&](WorkerPool& pool) {

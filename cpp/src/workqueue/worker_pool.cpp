@@ -1,15 +1,12 @@
 #include "bottomhalf/workqueue/worker_pool.hpp"
 
-#include <cxxabi.h>
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <string_view>
 #include <utility>
 
+#include "bottomhalf/base/symbol.hpp"
 #include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/pool_table.hpp"
 #include "bottomhalf/workqueue/subsystem.hpp"
@@ -354,15 +351,7 @@ std::string describe_function(Domain& domain, const Work* work, WorkFunction fun
         gate->describe(work, text, sizeof text);
         return text;
     }
-    Dl_info info;
-    if (dladdr(reinterpret_cast<void*>(func), &info) != 0 && info.dli_sname != nullptr) {
-        int status = 0;
-        char* demangled = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-        std::string name = status == 0 ? demangled : info.dli_sname;
-        std::free(demangled);
-        if (auto paren = name.find('('); paren != std::string::npos) name.resize(paren);
-        return name;
-    }
+    if (std::string name = function_name(reinterpret_cast<void*>(func)); !name.empty()) return name;
     std::snprintf(text, sizeof text, "func%u", domain.trace.id_of(reinterpret_cast<void*>(func)));
     return text;
 }

@@ -42,6 +42,19 @@ TEST_P(TaskletTest, ScheduledTwiceBeforeRunningRunsOnce) {
     EXPECT_FALSE(a.tasklet.scheduled());
 }
 
+TEST_P(TaskletTest, ScheduledNamesThoseThatWait) {
+    Counted disabled, idle;
+    const auto all = [](const Tasklet&) { return true; };
+    disabled.tasklet.count.store(1);
+    ts().schedule(disabled.tasklet);
+    EXPECT_EQ(ts().scheduled(self(), all), std::vector<Tasklet*>{&disabled.tasklet});
+    EXPECT_TRUE(ts().scheduled(self(), [](const Tasklet&) { return false; }).empty());
+    ts().enable(disabled.tasklet);
+    ts().kill(disabled.tasklet);
+    EXPECT_TRUE(ts().scheduled(self(), all).empty());
+    EXPECT_EQ(disabled.runs.load(), 1);
+}
+
 TEST_P(TaskletTest, OrderIsHiFirstAndFifo) {
     std::string order;
     Counted a, b, c, h;

@@ -84,6 +84,31 @@ TEST_P(WaitQueues, ResultsBecomeExceptions) {
     EXPECT_THROW(throw_unless_ok(WaitResult::interrupted, "call"), Interrupted);
 }
 
+TEST_P(WaitQueues, AWakeIsForThoseWhoseModeItNames) {
+    constexpr std::uint32_t interruptible = 1, uninterruptible = 2;
+    WaitQueue queue;
+    WaitQueue::Entry mine{&self(), {}, false, false, uninterruptible};
+    queue.enlist(mine);
+    self().announced.store(uninterruptible);
+    EXPECT_EQ(queue.wake(1, interruptible), 0u);
+    EXPECT_EQ(self().announced.load(), uninterruptible);
+    EXPECT_EQ(queue.wake(1, interruptible | uninterruptible), 1u);
+    EXPECT_EQ(self().announced.load(), 0u);
+    EXPECT_FALSE(queue.active());
+    queue.leave(mine);  // it is not there: nothing happens
+}
+
+TEST_P(WaitQueues, AnEntryThatStaysIsWokenAgainAndAgain) {
+    WaitQueue queue;
+    WaitQueue::Entry staying{&self(), {}, false, true, WaitQueue::kAnyMode};
+    queue.enlist(staying);
+    queue.enlist(staying);
+    EXPECT_EQ(queue.wake(), 1u);
+    EXPECT_EQ(queue.wake(), 1u);
+    queue.leave(staying);
+    EXPECT_EQ(queue.wake(), 0u);
+}
+
 // A wait that serves signals looks at its Interrupter and gives up when that says so.
 TEST_P(WaitQueues, AnInterrupterEndsAWait) {
     if (simulated()) GTEST_SKIP() << "signals of the host";

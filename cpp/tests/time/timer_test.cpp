@@ -1,5 +1,6 @@
 #include "bottomhalf/time/timer.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "timer_fixture.hpp"
@@ -22,6 +23,24 @@ protected:
 };
 
 constinit Timer g_static_timer{{}, 10, Recorder::fired, kTimerIrqsafe, {}};
+
+TEST_F(TimerTest, BusyNamesThoseThatAreArmed) {
+    Recorder near(1), far(2), idle(3);
+    timers.mod(near.timer, 10);
+    timers.mod(far.timer, 100'000);
+    const auto names = [&](const Timer& timer) {
+        return timers
+            .busy([&](const auto& b) { return b.timer == &timer && b.function == Recorder::fired && !b.running; })
+            .size();
+    };
+    EXPECT_EQ(names(near.timer), 1u);
+    EXPECT_EQ(names(far.timer), 1u);
+    EXPECT_EQ(names(idle.timer), 0u);
+    m.to(20);
+    EXPECT_EQ(names(near.timer), 0u);
+    timer_delete(far.timer);
+    EXPECT_TRUE(timers.busy([](const auto&) { return true; }).empty());
+}
 
 TEST_F(TimerTest, ReturnValuesInEachState) {
     Recorder r(1);

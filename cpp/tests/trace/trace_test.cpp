@@ -33,6 +33,19 @@ TEST(KernelLog, KeepsTheLatestLines) {
     EXPECT_EQ(log.written(), 10u);
 }
 
+TEST(KernelLog, ALineGrowsWhileItIsTheLast) {
+    KernelLog log;
+    log.write(0, LogLevel::info, "one");
+    const std::uint64_t number = log.written();
+    EXPECT_TRUE(log.extend(number, " and more"));
+    log.write(0, LogLevel::info, "two");
+    EXPECT_FALSE(log.extend(number, " too late"));
+    EXPECT_EQ(log.lines()[0].text, "one and more");
+    EXPECT_EQ(log.lines()[1].text, "two");
+    log.clear();
+    EXPECT_FALSE(log.extend(log.written(), "gone"));
+}
+
 TEST(TraceSink, RecordsOnlyWhileOnAndInOrder) {
     TraceSink sink(2);
     EXPECT_FALSE(sink.enabled());

@@ -32,6 +32,27 @@ TEST_P(Subsystem, SystemWorkqueuesAreLinuxs) {
     }
 }
 
+TEST_P(Subsystem, BusyItemsAreTheQueuedAndTheRunning) {
+    Held held;
+    Item behind;
+    auto wq = wqs().alloc_ordered("line", 0);
+    wq->queue(held.work);
+    wq->queue(behind.work);
+    held.started.wait(self());
+    const auto count = [&](const Work& work, bool running) {
+        const auto busy = wqs().busy_items();
+        return std::count_if(busy.begin(), busy.end(), [&](const auto& item) {
+            return item.work == &work && item.running == running && item.wq == wq;
+        });
+    };
+    EXPECT_EQ(count(held.work, true), 1);
+    EXPECT_EQ(count(held.work, false), 0);
+    EXPECT_EQ(count(behind.work, false), 1);
+    held.let_go();
+    wq->flush();
+    EXPECT_EQ(count(held.work, true) + count(behind.work, false), 0);
+}
+
 TEST_P(Subsystem, NamesAreCutAndFlagsChecked) {
     auto wq = wqs().alloc(std::string(40, 'n'), 0, 0);
     EXPECT_EQ(wq->name(), std::string(31, 'n'));

@@ -69,6 +69,8 @@ class InvalidArgument : public std::invalid_argument {
 
 // Raised in whatever still waits when its machine halts. Not an Error: handlers must not swallow it by accident.
 struct MachineExit {};
+// Likewise, in what still runs of a C module that is dead. Whoever ended the module has reported it.
+struct ModuleExit : MachineExit {};
 
 // Error texts that several rooms share and tests assert on.
 namespace message {

@@ -37,6 +37,8 @@ T* container_of(M* member, M T::* which) noexcept {
     return reinterpret_cast<T*>(reinterpret_cast<char*>(member) - offset);
 }
 
+struct LayoutProbe;  // whoever must know where the fields of an object lie: static initialisers of C
+
 class List {
 public:
     List() noexcept { head_.next = head_.prev = &head_; }
@@ -72,6 +74,7 @@ public:
     }
 
 private:
+    friend struct LayoutProbe;
     ListNode head_;
 };
 

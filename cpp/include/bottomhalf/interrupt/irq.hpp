@@ -38,6 +38,8 @@ public:
     const std::string& name() const noexcept { return name_; }
     void* dev() const noexcept { return dev_; }
     unsigned flags() const noexcept { return flags_; }
+    Handler handler() const noexcept { return handler_; }
+    Handler thread_fn() const noexcept { return thread_fn_; }
 
 private:
     friend class IrqLine;
@@ -76,6 +78,9 @@ public:
     void disable(Nanoseconds deadline = kForever);
     void disable_nosync();
     void enable();  // throws UnbalancedEnable
+    // Linux: irq_wake_thread: the thread of the action with this dev runs as if its primary handler had asked for it.
+    // CONTEXT: any.
+    void wake_thread(void* dev);
     // Linux: synchronize_irq.
     void synchronize(Nanoseconds deadline = kForever);
     unsigned depth() const;
@@ -111,7 +116,9 @@ public:
     explicit IrqController(Domain& domain);
     ~IrqController();
     IrqLine& line(int irq);  // made on first use; throws InvalidArgument when negative or above 4095
-    void stop();             // frees every action, joins the threads
+    // Every registration on every line.
+    std::vector<std::shared_ptr<IrqAction>> actions();
+    void stop();  // frees every action, joins the threads
 
 private:
     friend class IrqLine;

@@ -8,6 +8,7 @@
 // or the end of that run instead of raising its vector over and over; what callers see is the same.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -56,6 +57,11 @@ public:
     // Linux: tasklet_kill: sleeps until the tasklet is neither scheduled nor running. It can be scheduled again
     // afterwards. Does not return while the tasklet is scheduled and disabled. CONTEXT: task that may sleep.
     void kill(Tasklet& tasklet, Nanoseconds deadline = kForever);
+    // Those that are scheduled and wait for their run, or for enable(), as far as they are wanted. wanted is called
+    // where they cannot run; what is returned may be gone by then, unless its owner does nothing meanwhile. No tasklet
+    // and no timer whose callback ran before is in it any more when this returns. CONTEXT: task that may sleep, outside
+    // gates.
+    std::vector<Tasklet*> scheduled(Task& self, const std::function<bool(const Tasklet&)>& wanted);
     // Takes back every tasklet that is scheduled and did not run (halt).
     void drop_all();
 

@@ -27,6 +27,10 @@ public:
     const std::string& name() const noexcept { return name_; }
     bool finished() const noexcept { return finished_.load(); }
     Info info() const;
+    // The task, which lives until it has ended and somebody joined it; null from then on.
+    Task* task() const noexcept;
+    // Linux: wake_up_process. True when the task had said that it would sleep. CONTEXT: any.
+    bool wake() noexcept;
 
 private:
     friend class UserTasks;

@@ -26,6 +26,7 @@ class Softirqs;            // interrupt
 class IrqController;       // interrupt
 class TimerSubsystem;      // time
 class WorkqueueSubsystem;  // workqueue
+class Machine;             // machine
 
 enum class DomainState : std::uint8_t { booting, running, halting, halted, forked };
 
@@ -54,6 +55,7 @@ struct Domain {
     IrqController* irqs = nullptr;             // I
     TimerSubsystem* timers = nullptr;          // I
     WorkqueueSubsystem* workqueues = nullptr;  // I
+    Machine* machine = nullptr;                // I
     std::unique_ptr<LockGraph> lock_graph;     // I: of simulated machines, else null
 
     struct Hooks {
@@ -123,6 +125,11 @@ struct Domain {
 
     // The host language's machine object; the engine only carries it.
     Atomic<void*> host_data{nullptr};
+
+    // What the C headers of Linux keep of this machine, made on first use; the engine only carries it.
+    Atomic<void*> kernel_side{nullptr};  // A
+    RawLock kernel_side_lock;
+    std::shared_ptr<void> kernel_side_owner;  // L: kernel_side_lock
 
     // The graph of waits (workqueue/deadlock): one lock, taken only by calls that are about to sleep.
     RawLock wait_graph;

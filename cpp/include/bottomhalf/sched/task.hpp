@@ -62,6 +62,8 @@ struct Task : Recycled<Task> {
     Atomic<Nanoseconds> sleeps_until{0};     // A: the deadline of its sleep; for reports and for halting
     Atomic<const char*> wait_kind{nullptr};  // A: a string literal naming what it waits for; for reports
     Atomic<bool> exiting{false};             // A: the machine evicts it: waits return Wake::exit
+    Atomic<std::uint32_t> announced{0};  // A: as what it said that it would sleep (Linux: __state); a wake clears it
+    void* owner_data = nullptr;          // O: what whoever started it keeps of it
 
     ListNode in_domain;               // under the domain's tasks lock
     void* substrate_data = nullptr;   // owned by the substrate

@@ -34,6 +34,7 @@ public:
     bool waited_for() noexcept;
 
 private:
+    friend struct LayoutProbe;
     static constexpr std::uint32_t kAll = ~0u;
     bool consume() noexcept;
     void wake(bool all) noexcept;

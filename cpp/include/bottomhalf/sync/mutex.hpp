@@ -23,6 +23,7 @@ public:
     bool locked() const noexcept { return owner_.load() != nullptr; }
 
 private:
+    friend struct LayoutProbe;
     Atomic<Task*> owner_{nullptr};
     WaitQueue waiters_;
 };

@@ -32,6 +32,7 @@ public:
     Task* owner() const noexcept { return owner_.load(); }
 
 private:
+    friend struct LayoutProbe;
     bool acquire(Task& self) noexcept;
     Atomic<Task*> owner_{nullptr};
     Atomic<std::uint32_t> parked_{0};

@@ -22,10 +22,15 @@ public:
     WaitQueue(const WaitQueue&) = delete;
     WaitQueue& operator=(const WaitQueue&) = delete;
 
+    // A waiter. mode: the wakes that are meant for it (Linux: its task's state); stays: it leaves the queue by leave()
+    // alone, a wake does not take it out.
+    static constexpr std::uint32_t kAnyMode = ~0u;
     struct Entry {
         Task* task = nullptr;
         ListNode node;
         bool exclusive = false;
+        bool stays = false;
+        std::uint32_t mode = kAnyMode;
     };
 
     // Sleeps until ready() holds. CONTEXT: task that may sleep. Throws SchedulingWhileAtomic, MachineExit.
@@ -56,22 +61,28 @@ public:
     }
     // Wakes every non-exclusive waiter and at most n exclusive ones (Linux: wake_up_nr). Returns how many it woke.
     // CONTEXT: any.
-    unsigned wake(unsigned n = 1) noexcept {
+    unsigned wake(unsigned n = 1, std::uint32_t mode = kAnyMode) noexcept {
         order_release(this);
         explore_point();
-        const unsigned woken = wake_now(n);
+        const unsigned woken = wake_now(n, mode);
         explore_point();
         return woken;
     }
     unsigned wake_all() noexcept { return wake(~0u); }
     // The same as a part of an operation of the engine, which may hold internal locks: no preemption point.
-    unsigned wake_now(unsigned n = ~0u) noexcept;
+    unsigned wake_now(unsigned n = ~0u, std::uint32_t mode = kAnyMode) noexcept;
     bool active() noexcept;
+    // For waits that are put together by hand (Linux: prepare_to_wait, finish_wait). An entry that is enlisted stays
+    // where it is; one that leaves need not be there. CONTEXT: any.
+    void enlist(Entry& entry) noexcept;
+    void leave(Entry& entry) noexcept;
 
 private:
+    friend struct LayoutProbe;
     class Waiting {
     public:
-        Waiting(WaitQueue& queue, Task& self, bool exclusive) noexcept : queue_(queue), entry_{&self, {}, exclusive} {}
+        Waiting(WaitQueue& queue, Task& self, bool exclusive) noexcept
+            : queue_(queue), entry_{&self, {}, exclusive, false, kAnyMode} {}
         ~Waiting();
         void enlist() noexcept;
 

@@ -99,6 +99,15 @@ public:
     std::string busy_elsewhere(const Timer& timer) const;
     // How many timers are armed. A hint.
     std::size_t armed() const;
+    // Those that are armed, and those whose callback runs, as far as they are wanted. wanted is called under a base's
+    // lock, which keeps an armed timer what it is; what is returned may be gone by then, unless its owner does nothing
+    // meanwhile. CONTEXT: any.
+    struct Busy {
+        Timer* timer;
+        void (*function)(Timer*);
+        bool running;  // the timer may be gone
+    };
+    std::vector<Busy> busy(const std::function<bool(const Busy&)>& wanted) const;
     // The tick at which the next of all armed timers fires, or TimerWheel::kNever.
     Jiffies next_expiry() const;
     // Halting: stop(), detaches every timer, then hands each to visit, without a lock. Returns how many.

@@ -72,6 +72,12 @@ public:
     // The array stays where it is until then. Returns how many lists; clk() is one past that tick then.
     unsigned collect(Jiffies now, std::array<WheelNode*, kLevels>& lists) noexcept;
     WheelNode* pop(WheelNode*& list) noexcept;
+    // Every node that hangs in the wheel, in no order. fn changes nothing.
+    template <class F>
+    void for_each(F&& fn) const {
+        for (WheelNode* list : buckets_)
+            for (WheelNode* node = list; node != nullptr; node = node->next) fn(*node);
+    }
 
 private:
     static constexpr unsigned shift_of(unsigned level) noexcept { return level * kShift; }

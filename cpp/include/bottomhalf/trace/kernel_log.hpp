@@ -26,6 +26,8 @@ class KernelLog {
 public:
     explicit KernelLog(std::size_t capacity = 16384) : capacity_(capacity) {}
     void write(std::int64_t time_ns, LogLevel level, std::string text);
+    // Appends to the line that was the number-th to be written, from 1, if none came after it (Linux: KERN_CONT).
+    bool extend(std::uint64_t number, const std::string& text);
     std::vector<LogLine> lines() const;
     // Lines written so far, those pushed out of the ring included.
     std::uint64_t written() const noexcept { return written_.get(); }

@@ -90,6 +90,15 @@ public:
     std::vector<std::string> running_items();
     // The items that wait to be started, likewise; held-back ones not.
     std::vector<std::string> queued_items();
+    // The items that are queued, held back or run, in no order. What they point to may be gone when this returns,
+    // unless their owner does nothing meanwhile. CONTEXT: any.
+    struct BusyItem {
+        Work* work;
+        WorkFunction func;
+        std::shared_ptr<Workqueue> wq;
+        bool running;  // the work may be gone
+    };
+    std::vector<BusyItem> busy_items();
     std::uint64_t completed() const;
     // How many pools have armed the timer that sends surplus workers home. CONTEXT: any; a hint.
     std::size_t idle_timers() const;

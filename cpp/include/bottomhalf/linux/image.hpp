@@ -1,0 +1,78 @@
+// ModuleImage: one copy of a compiled module in memory (Linux: what load_module() lays out).
+//
+// Every image is mapped from a file of its own, so two machines, or two loads, never share a module's variables.
+// Thread safety: constant once made, but for disarm(), which any thread may call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bottomhalf/base/atomic.hpp"
+#include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/symbol.hpp"
+#include "bottomhalf/linux/module.hpp"
+
+namespace bottomhalf::modules {
+
+// A module that Linux would not load or unload, with the errno that Linux gives.
+class ModuleError : public Error {
+public:
+    ModuleError(int error, const std::string& what) : Error(what), error_(error) {}
+    int error() const noexcept { return error_; }
+
+private:
+    int error_;
+};
+
+class ModuleImage {
+public:
+    // Maps a copy of that file. Throws ModuleError: ENOENT for a symbol that nobody provides, ENOEXEC for what is no
+    // module, the system's errno for a file that cannot be read or copied.
+    ModuleImage(const std::string& file, std::string name);
+    ~ModuleImage();
+    ModuleImage(const ModuleImage&) = delete;
+    ModuleImage& operator=(const ModuleImage&) = delete;
+
+    const std::string& name() const noexcept { return name_; }
+    // What it says about itself; init and exit also where they bear the names that Linux itself gives them.
+    linux_api::ModuleInfo& info() noexcept { return info_; }
+    // Is the address in the module's code or data? CONTEXT: any.
+    bool holds(const void* address) const noexcept {
+        const auto a = reinterpret_cast<std::uintptr_t>(address);
+        return a >= begin_ && a < end_;
+    }
+    // The function or variable there, static ones too. CONTEXT: any.
+    bool find(const void* address, Symbol& symbol) const;
+
+    // Its code can be called no more: whoever calls it, or comes back to it, faults. Its frames can still be unwound.
+    void disarm() noexcept;
+    bool disarmed() const noexcept { return disarmed_.load(); }
+    void rearm() noexcept;
+
+private:
+    struct Named {
+        std::uintptr_t address;
+        std::size_t size;
+        std::string name;
+        bool operator<(const Named& other) const noexcept { return address < other.address; }
+    };
+    struct Segment {
+        std::uintptr_t begin, end;
+    };
+    void* exported(const char* symbol) const noexcept;
+    void find_segments();
+    void read_symbols();
+
+    const std::string name_;
+    std::string file_;  // the copy
+    void* handle_ = nullptr;
+    linux_api::ModuleInfo info_;
+    std::uintptr_t base_ = 0, begin_ = 0, end_ = 0;
+    std::vector<Segment> code_;
+    std::vector<Named> symbols_;  // by address
+    Atomic<bool> disarmed_{false};
+};
+
+}  // namespace bottomhalf::modules

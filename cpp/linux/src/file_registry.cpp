@@ -1,0 +1,125 @@
+#include "file_registry.hpp"
+
+#include <cerrno>
+
+namespace bottomhalf::linux_api {
+
+namespace {
+bool overlap(std::uint32_t a, unsigned n, std::uint32_t b, unsigned m) { return a < b + m && b < a + n; }
+}  // namespace
+
+Node* Files::add(Node node) {
+    auto fresh = std::make_shared<Node>(std::move(node));
+    if (fresh->text) fresh->data = fresh.get();
+    RawGuard guard(lock_);
+    const auto [at, is_new] = nodes_.emplace(fresh->path, fresh);
+    return is_new ? at->second.get() : nullptr;
+}
+
+bool Files::remove(const std::string& path) {
+    std::vector<std::shared_ptr<Node>> gone;  // freed without the lock
+    RawGuard guard(lock_);
+    for (auto at = nodes_.lower_bound(path); at != nodes_.end() && at->first.starts_with(path);) {
+        if (at->first.size() != path.size() && at->first[path.size()] != '/') {
+            ++at;
+            continue;
+        }
+        gone.push_back(at->second);
+        at = nodes_.erase(at);
+    }
+    return !gone.empty();
+}
+
+std::string Files::path_of(const void* entry) {
+    RawGuard guard(lock_);
+    for (const auto& [path, node] : nodes_)
+        if (node.get() == entry || (entry != nullptr && node->key == entry)) return path;
+    return {};
+}
+
+std::shared_ptr<Node> Files::find(const std::string& path) {
+    RawGuard guard(lock_);
+    const auto found = nodes_.find(path);
+    return found != nodes_.end() ? found->second : nullptr;
+}
+
+std::vector<std::shared_ptr<Node>> Files::all() {
+    std::vector<std::shared_ptr<Node>> nodes;
+    RawGuard guard(lock_);
+    for (const auto& [path, node] : nodes_) nodes.push_back(node);
+    return nodes;
+}
+
+int Files::claim(std::uint32_t first, unsigned count, const std::string& name) {
+    RawGuard guard(lock_);
+    for (const Region& r : regions_)
+        if (overlap(first, count, r.first, r.count)) return -EBUSY;
+    regions_.push_back({first, count, name});
+    return 0;
+}
+
+std::uint32_t Files::free_major() {
+    RawGuard guard(lock_);
+    for (std::uint32_t major = 240; major < 4096; ++major) {
+        bool taken = false;
+        for (const Region& r : regions_) taken = taken || r.first >> kMinorBits == major;
+        if (!taken) return major;
+    }
+    return 0;
+}
+
+void Files::release(std::uint32_t first, unsigned count) {
+    RawGuard guard(lock_);
+    std::erase_if(regions_, [&](const Region& r) { return r.first == first && r.count == count; });
+}
+
+void Files::add_cdev(Cdev* cdev) {
+    RawGuard guard(lock_);
+    cdevs_.push_back(cdev);
+}
+
+void Files::remove_cdev(Cdev* cdev) {
+    RawGuard guard(lock_);
+    std::erase(cdevs_, cdev);
+}
+
+std::vector<OfferedFile> Files::of_module(const std::function<bool(const void*)>& holds) {
+    std::vector<OfferedFile> found;
+    RawGuard guard(lock_);
+    for (const auto& [path, node] : nodes_) {
+        const Cdev* cdev = node->dev >= 0 ? cdev_of_locked(static_cast<std::uint32_t>(node->dev)) : nullptr;
+        if (!holds(node->code) && !holds(node->key) && (cdev == nullptr || !holds(cdev->ops))) continue;
+        const char* missing = node->dev < 0      ? path.starts_with("/proc") ? "proc_remove()" : "debugfs_remove()"
+                              : holds(node->key) ? "misc_deregister()"
+                                                 : "device_destroy()";
+        found.push_back({"file '" + path + "'", missing, [this, path = path] { remove(path); }});
+    }
+    for (Cdev* cdev : cdevs_) {
+        if (!holds(cdev) && !holds(cdev->ops)) continue;
+        const std::uint32_t major = cdev->dev >> kMinorBits, minor = cdev->dev & ((1u << kMinorBits) - 1);
+        found.push_back({"character device " + std::to_string(major) + ":" + std::to_string(minor),
+                         major == kMiscMajor ? "misc_deregister()" : "cdev_del()",
+                         [this, cdev] { remove_cdev(cdev); }});
+    }
+    return found;
+}
+
+Cdev* Files::cdev_of(std::uint32_t dev) {
+    RawGuard guard(lock_);
+    return cdev_of_locked(dev);
+}
+
+Cdev* Files::cdev_of_locked(std::uint32_t dev) const {
+    for (Cdev* cdev : cdevs_)
+        if (dev - cdev->dev < cdev->count) return cdev;
+    return nullptr;
+}
+
+std::int64_t Files::region_named(const std::string& name) {
+    RawGuard guard(lock_);
+    for (const Region& r : regions_)
+        if (r.name == name) return r.first;
+    return -1;
+}
+
+}  // namespace bottomhalf::linux_api

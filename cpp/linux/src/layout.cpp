@@ -1,0 +1,120 @@
+// The C structs are the engine's objects: each field lies where the engine has it.
+#include <cstddef>
+
+#include "bottomhalf/machine/machine.hpp"
+#include "layout_probe.hpp"
+
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/interrupt.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+namespace bottomhalf {
+
+#define BH_SAME_SIZE(c, engine) static_assert(sizeof(c) == sizeof(engine) && alignof(c) >= alignof(engine))
+#define BH_SAME_PLACE(c, field, engine, member) static_assert(offsetof(c, field) == offsetof(engine, member))
+
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
+
+BH_SAME_SIZE(work_struct, Work);
+BH_SAME_PLACE(work_struct, data, Work, data);
+BH_SAME_PLACE(work_struct, entry, Work, entry);
+BH_SAME_PLACE(work_struct, func, Work, func);
+BH_SAME_SIZE(timer_list, Timer);
+BH_SAME_PLACE(timer_list, entry, Timer, node);
+BH_SAME_PLACE(timer_list, expires, Timer, expires);
+BH_SAME_PLACE(timer_list, function, Timer, function);
+BH_SAME_PLACE(timer_list, flags, Timer, flags);
+BH_SAME_PLACE(timer_list, __base, Timer, base);
+BH_SAME_SIZE(delayed_work, DelayedWork);
+BH_SAME_PLACE(delayed_work, timer, DelayedWork, timer);
+BH_SAME_PLACE(delayed_work, wq, DelayedWork, wq);
+BH_SAME_PLACE(delayed_work, cpu, DelayedWork, cpu);
+BH_SAME_SIZE(rcu_work, RcuWork);
+BH_SAME_PLACE(rcu_work, rcu, RcuWork, rcu);
+BH_SAME_PLACE(rcu_work, wq, RcuWork, wq);
+BH_SAME_SIZE(rcu_head, RcuHead);
+BH_SAME_PLACE(rcu_head, func, RcuHead, func);
+
+BH_SAME_PLACE(tasklet_struct, next, Tasklet, next);
+BH_SAME_PLACE(tasklet_struct, __state, Tasklet, state);
+BH_SAME_PLACE(tasklet_struct, count, Tasklet, count);
+BH_SAME_PLACE(tasklet_struct, callback, Tasklet, callback);
+BH_SAME_PLACE(tasklet_struct, __cpu, Tasklet, cpu);
+static_assert(sizeof(tasklet_struct) >= sizeof(Tasklet));
+namespace {
+struct Whole : Tasklet {  // as in tasklet.cpp
+    bool use_callback;
+    void (*func)(unsigned long);
+    unsigned long data;
+};
+}  // namespace
+BH_SAME_SIZE(tasklet_struct, Whole);
+BH_SAME_PLACE(tasklet_struct, use_callback, Whole, use_callback);
+BH_SAME_PLACE(tasklet_struct, func, Whole, func);
+BH_SAME_PLACE(tasklet_struct, data, Whole, data);
+
+#ifndef BH_EXPLORE  // there a lock also knows its holder
+BH_SAME_SIZE(spinlock_t, SpinLock);
+static_assert(offsetof(spinlock_t, __owner) == LayoutProbe::spin_owner);
+static_assert(offsetof(spinlock_t, __parked) == LayoutProbe::spin_parked);
+static_assert(offsetof(spinlock_t, __wait_lock) == LayoutProbe::spin_wait_lock);
+static_assert(offsetof(spinlock_t, __waiting) == LayoutProbe::spin_waiting);
+BH_SAME_SIZE(wait_queue_head_t, WaitQueue);
+static_assert(offsetof(wait_queue_head_t, __lock) == LayoutProbe::queue_lock);
+static_assert(offsetof(wait_queue_head_t, head) == LayoutProbe::queue_waiters);
+BH_SAME_SIZE(::mutex, Mutex);
+static_assert(offsetof(::mutex, __owner) == LayoutProbe::mutex_owner);
+static_assert(offsetof(::mutex, __lock) == LayoutProbe::mutex_waiters + LayoutProbe::queue_lock);
+static_assert(offsetof(::mutex, __waiters) == LayoutProbe::mutex_waiters + LayoutProbe::queue_waiters);
+BH_SAME_SIZE(::completion, Completion);
+static_assert(offsetof(::completion, __lock) == LayoutProbe::completion_lock);
+static_assert(offsetof(::completion, done) == LayoutProbe::completion_done);
+static_assert(offsetof(::completion, __waiters) == LayoutProbe::completion_waiters);
+static_assert(LayoutProbe::list_head == 0 && sizeof(List) == sizeof(list_head));
+BH_SAME_SIZE(wait_queue_entry_t, WaitQueue::Entry);
+BH_SAME_PLACE(wait_queue_entry_t, __task, WaitQueue::Entry, task);
+BH_SAME_PLACE(wait_queue_entry_t, entry, WaitQueue::Entry, node);
+BH_SAME_PLACE(wait_queue_entry_t, __exclusive, WaitQueue::Entry, exclusive);
+BH_SAME_PLACE(wait_queue_entry_t, __stays, WaitQueue::Entry, stays);
+BH_SAME_PLACE(wait_queue_entry_t, __mode, WaitQueue::Entry, mode);
+static_assert(offsetof(rw_semaphore, __count) == 4 && offsetof(rw_semaphore, __waiters) == 8);
+#endif
+
+BH_SAME_PLACE(task_struct, __domain, Task, domain);
+BH_SAME_PLACE(task_struct, __cpu, Task, cpu);
+BH_SAME_PLACE(task_struct, nice, Task, nice);
+BH_SAME_PLACE(task_struct, pid, Task, pid);
+BH_SAME_PLACE(task_struct, comm, Task, name);
+static_assert(sizeof(task_struct::comm) == Task::kNameSize);
+
+BH_SAME_SIZE(cpumask, CpuMask);
+static_assert(NR_CPUS == kMaxCpus);
+namespace {
+struct Attrs {  // as in workqueue.cpp
+    int nice;
+    CpuMask cpumask;
+    bool strict;
+    int scope;
+    bool ordered;
+};
+}  // namespace
+BH_SAME_SIZE(workqueue_attrs, Attrs);
+BH_SAME_PLACE(workqueue_attrs, cpumask, Attrs, cpumask);
+BH_SAME_PLACE(workqueue_attrs, affn_strict, Attrs, strict);
+BH_SAME_PLACE(workqueue_attrs, affn_scope, Attrs, scope);
+static_assert(WQ_AFFN_SYSTEM == static_cast<int>(AffinityScope::system));
+static_assert(WQ_MAX_ACTIVE == kWqMaxActive && WQ_MANAGED == wq_flag::kManaged && __WQ_LEGACY == wq_flag::kLegacy);
+
+static_assert(TIMER_DEFERRABLE == kTimerDeferrable && TIMER_PINNED == kTimerPinned && TIMER_IRQSAFE == kTimerIrqsafe);
+static_assert(IRQF_ONESHOT == irqf::kOneshot && IRQF_SHARED == irqf::kShared && IRQF_NO_AUTOEN == irqf::kNoAutoen);
+static_assert(NR_SOFTIRQS == static_cast<int>(kNrSoftirqs));
+static_assert(SOFTIRQ_DISABLE_OFFSET == preempt::kSoftirqDisable && HARDIRQ_OFFSET == preempt::kHardirqOffset);
+
+}  // namespace bottomhalf

@@ -1,0 +1,160 @@
+#include "bottomhalf/linux/leftovers.hpp"
+
+#include "file_registry.hpp"
+#include "hrtimer.hpp"
+#include "kthread.hpp"
+
+extern "C" void bh_linux_tasklet_old(bottomhalf::Tasklet* tasklet);
+
+namespace bottomhalf::modules {
+
+namespace {
+
+// As <linux/interrupt.h> has it: the handler of the old form stands behind the engine's tasklet.
+struct OldTasklet : Tasklet {
+    bool use_callback = false;
+    void (*func)(unsigned long) = nullptr;
+};
+const void* function_of(const Tasklet& tasklet) {
+    return tasklet.callback == &bh_linux_tasklet_old
+               ? reinterpret_cast<const void*>(static_cast<const OldTasklet&>(tasklet).func)
+               : reinterpret_cast<const void*>(tasklet.callback);
+}
+
+class Search {
+public:
+    Search(Machine& machine, const ModuleImage& image) : machine_(machine), image_(image) {}
+
+    std::vector<Leftover> run() {
+        // First: what runs in a bottom half now is through with it then, and what it queues is seen below.
+        tasklets();
+        timers();
+        hrtimers();
+        items();
+        irqs();
+        kthreads();
+        files();
+        return std::move(found_);
+    }
+
+private:
+    template <class F>
+    bool ours(F* function) const {
+        return image_.holds(reinterpret_cast<const void*>(function));
+    }
+    template <class F>
+    static std::string name_of(F* function) {
+        const void* address = reinterpret_cast<const void*>(function);
+        const std::string name = function_name(address);
+        return "'" + (name.empty() ? symbol_of(address).to_string(address) : name) + "'";
+    }
+
+    void timers() {
+        const auto dwork_of = [](Timer* timer) { return container_of(timer, &DelayedWork::timer); };
+        const auto wanted = [&](const TimerSubsystem::Busy& busy) {
+            if (image_.holds(busy.timer) || ours(busy.function)) return true;
+            // One that runs does no more than queue its item; both may be gone by now.
+            return !busy.running && busy.function == delayed_work_timer_fn && ours(dwork_of(busy.timer)->work.func);
+        };
+        for (const auto& busy : machine_.timers().busy(wanted)) {
+            Timer* const timer = busy.timer;
+            if (busy.running) {
+                found_.push_back({"timer " + name_of(busy.function) + " still runs", "timer_delete_sync()", true, {}});
+            } else if (busy.function == delayed_work_timer_fn) {
+                DelayedWork* const dwork = dwork_of(timer);
+                found_.push_back({"delayed work " + name_of(dwork->work.func) + " still armed for workqueue '" +
+                                      dwork->wq->name() + "'",
+                                  "cancel_delayed_work_sync()", false, [dwork] { cancel_delayed_work_sync(*dwork); }});
+            } else {
+                Task& self = machine_.domain().self();
+                found_.push_back({"timer " + name_of(busy.function) + " still armed", "timer_delete_sync()", false,
+                                  [timer, &self] { timer_delete_sync(*timer, self); }});
+            }
+        }
+    }
+
+    void hrtimers() {
+        const auto wanted = [&](const linux_api::BusyHrtimer& busy) {
+            return image_.holds(busy.timer) || ours(busy.function);
+        };
+        for (const auto& busy : linux_api::busy_hrtimers(machine_.domain(), wanted))
+            found_.push_back({"hrtimer " + name_of(busy.function) + " still " + (busy.running ? "runs" : "armed"),
+                              "hrtimer_cancel()", busy.running, busy.cancel});
+    }
+
+    void files() {
+        Domain& domain = machine_.domain();
+        const auto holds = [&](const void* address) { return image_.holds(address); };
+        for (const auto& file : linux_api::Files::of(domain).of_module(holds))
+            found_.push_back({file.what + " still there", file.missing, false, file.remove});
+    }
+
+    void items() {
+        for (const auto& item : machine_.workqueues().busy_items()) {
+            if (!image_.holds(item.work) && !ours(item.func)) continue;
+            const std::string what = "work item " + name_of(item.func) + " still ";
+            if (item.running)
+                found_.push_back(
+                    {what + "runs on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", true, {}});
+            else
+                found_.push_back({what + "queued on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", false,
+                                  [work = item.work] { cancel_work_sync(*work); }});
+        }
+    }
+
+    void tasklets() {
+        Task& self = machine_.domain().self();
+        const auto wanted = [&](const Tasklet& tasklet) {
+            return image_.holds(&tasklet) || image_.holds(function_of(tasklet));
+        };
+        for (Tasklet* tasklet : machine_.tasklets().scheduled(self, wanted)) {
+            const void* const function = function_of(*tasklet);
+            found_.push_back(
+                {"tasklet " + (image_.holds(function) ? name_of(function) : object_name(tasklet)) + " still scheduled",
+                 "tasklet_kill()", false, [this_machine = &machine_, tasklet] {
+                     // A disabled one would never be through.
+                     if (tasklet->count.load() != 0) {
+                         tasklet->count.store(1);
+                         this_machine->tasklets().enable(*tasklet);
+                     }
+                     this_machine->tasklets().kill(*tasklet);
+                 }});
+        }
+    }
+
+    void kthreads() {
+        for (const auto& kthread : linux_api::running_kthreads(machine_.domain()))
+            if (ours(kthread.function))
+                found_.push_back({"kernel thread '" + kthread.name + "' (" + name_of(kthread.function) + ") still runs",
+                                  "kthread_stop()", true, kthread.ask_to_stop});
+    }
+
+    void irqs() {
+        for (const auto& action : machine_.irqs().actions()) {
+            if (!ours(action->handler()) && !ours(action->thread_fn()) && !image_.holds(action->dev())) continue;
+            found_.push_back({"interrupt handler " +
+                                  name_of(action->handler() != nullptr ? action->handler() : action->thread_fn()) +
+                                  " ('" + action->name() + "') still registered on line " +
+                                  std::to_string(action->line().irq()),
+                              "free_irq()", false, [action] { action->line().free(*action); }});
+        }
+    }
+
+    // A variable of the module's, by name.
+    std::string object_name(const void* object) const {
+        Symbol symbol;
+        return image_.find(object, symbol) ? "'" + symbol.name + "'" : "an object of the module";
+    }
+
+    Machine& machine_;
+    const ModuleImage& image_;
+    std::vector<Leftover> found_;
+};
+
+}  // namespace
+
+std::vector<Leftover> find_leftovers(Machine& machine, const ModuleImage& image) {
+    return Search(machine, image).run();
+}
+
+}  // namespace bottomhalf::modules

@@ -1,0 +1,291 @@
+#include "bottomhalf/linux/loader.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "bottomhalf/linux/leftovers.hpp"
+#include "bottomhalf/linux/oops.hpp"
+#include "bottomhalf/linux/parameters.hpp"
+
+namespace bottomhalf::modules {
+
+namespace {
+
+// How long unloading waits for what still runs, on the machine's clock. Arbitrary: what sleeps longer stays mapped.
+constexpr Nanoseconds kPatience = kSecond;
+
+// Every module that is mapped in this process, for who asks about an address.
+struct Registry {
+    struct Entry {
+        const LoadedModule* address;
+        std::weak_ptr<LoadedModule> module;
+        std::shared_ptr<ModuleImage> image;
+    };
+    RawLock lock;               // a leaf
+    std::vector<Entry> loaded;  // L
+    Atomic<unsigned> count{0};  // A, L to write
+};
+Registry& registry() {
+    static auto* const it = new Registry;  // never freed: a fault may come as late as it likes
+    return *it;
+}
+
+bool find_symbol(const void* address, Symbol& symbol) {
+    if (modules_mapped() == 0) return false;
+    RawGuard guard(registry().lock);
+    for (const auto& entry : registry().loaded)
+        if (entry.image->find(address, symbol)) return true;
+    return false;
+}
+
+void enter(const std::shared_ptr<LoadedModule>& module) {
+    Registry::Entry entry{module.get(), module, module->image()};
+    RawGuard guard(registry().lock);
+    registry().loaded.push_back(std::move(entry));
+    registry().count.fetch_add(1u);
+}
+
+// RETURNS: what the registry held of the image; to be dropped outside its lock.
+std::shared_ptr<ModuleImage> leave(const LoadedModule& module) {
+    std::shared_ptr<ModuleImage> image;
+    RawGuard guard(registry().lock);
+    std::erase_if(registry().loaded, [&](auto& entry) {
+        if (entry.address != &module) return false;
+        image = std::move(entry.image);
+        registry().count.fetch_sub(1u);
+        return true;
+    });
+    return image;
+}
+
+// The dynamic linker calls what it still has mapped when the process ends.
+void open_all() noexcept {
+    RawGuard guard(registry().lock);
+    for (const auto& entry : registry().loaded) entry.image->rearm();
+}
+
+void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
+
+// What call_rcu() and queue_rcu_work() handed in comes before what is looked for.
+void wait_for_rcu(Machine& machine, Nanoseconds until) {
+    try {
+        if (machine.rcu().pending()) machine.rcu().synchronize(machine.domain().self(), until);
+    } catch (const TimedOut&) {
+        // Somebody is in a section and stays there.
+    }
+}
+
+std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
+
+// A function of a module, run in a task of its own: it outlives whoever gives up waiting for it.
+struct Call {
+    std::shared_ptr<LoadedModule> module;
+    int (*init)() = nullptr;
+    void (*exit)() = nullptr;
+    int result = 0;
+    bool died = false, evicted = true;
+
+    static void run(Task&, void* arg) {
+        const std::unique_ptr<std::shared_ptr<Call>> held(static_cast<std::shared_ptr<Call>*>(arg));
+        Call& call = **held;
+        try {
+            if (call.init != nullptr)
+                call.result = call.init();
+            else
+                call.exit();
+            call.evicted = false;
+        } catch (const ModuleExit&) {
+            call.died = true;
+            call.evicted = false;
+        } catch (const std::exception& e) {
+            // What Linux would not survive either: a deadlock, a mistake that it has no warning for.
+            log(call.module->domain(), LogLevel::err,
+                "module " + call.module->name() + ": exception left its " + (call.init != nullptr ? "init" : "exit") +
+                    ": " + e.what());
+            call.module->die();
+            call.died = true;
+            call.evicted = false;
+        }
+    }
+
+    static std::shared_ptr<Call> make(Machine& machine, const char* task, Call call) {
+        auto shared = std::make_shared<Call>(std::move(call));
+        auto held = std::make_unique<std::shared_ptr<Call>>(shared);
+        const auto started = machine.tasks().spawn(task, &Call::run, held.get(), kCpuUnbound);
+        held.release();  // the task's
+        machine.tasks().join(*started);
+        return shared;
+    }
+};
+
+}  // namespace
+
+const char* state_name(ModuleState state) noexcept {
+    static const char* const names[] = {"coming", "live", "going", "dead", "unloaded"};
+    return names[static_cast<int>(state)];
+}
+
+unsigned modules_mapped() noexcept { return registry().count.load(std::memory_order_relaxed); }
+
+std::shared_ptr<LoadedModule> module_at(const void* address) {
+    RawGuard guard(registry().lock);
+    for (const auto& entry : registry().loaded)
+        if (entry.image->holds(address)) return entry.module.lock();
+    return nullptr;
+}
+
+std::shared_ptr<ModuleImage> LoadedModule::image() const {
+    RawGuard guard(lock_);
+    return image_;
+}
+
+std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machine, const std::string& file,
+                                                 std::string name, const ParameterValues& values) {
+    Domain& domain = machine->domain();
+    domain.require_alive();
+    might_sleep(domain.self(), "insmod");
+    set_symbol_source(&find_symbol);
+    watch_for_faults();
+    [[maybe_unused]] static const int at_exit = std::atexit(&open_all);
+    const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
+    module->image_ = std::make_shared<ModuleImage>(file, module->name_);
+    set_parameters(domain, module->image_->info(), values);
+    enter(module);
+    module->run_init();
+    return module;
+}
+
+void LoadedModule::run_init() {
+    Domain& domain = machine_->domain();
+    const auto init = image()->info().init;
+    std::shared_ptr<Call> call;
+    if (init != nullptr) {
+        try {
+            call = Call::make(*machine_, "insmod", {shared_from_this(), init});
+        } catch (const MachineHalted&) {
+            abandon();
+            throw;
+        }
+    }
+    if (call == nullptr || (!call->died && !call->evicted && call->result >= 0)) {
+        if (call != nullptr && call->result > 0) {
+            log(domain, LogLevel::warning,
+                "do_init_module: '" + name_ + "'->init suspiciously returned " + std::to_string(call->result) +
+                    ", it should follow 0/-E convention");
+            log(domain, LogLevel::warning, "do_init_module: loading module anyway...");
+        }
+        ModuleState coming = ModuleState::coming;
+        state_.compare_exchange(coming, ModuleState::live);
+        return;
+    }
+    abandon();
+    if (call->died) throw ModuleDied("init of module '" + name_ + "' died; the machine's log has the report");
+    if (call->evicted) throw MachineHalted(message::halted(domain.name));
+    throw ModuleError(-call->result, "init of module '" + name_ + "' returned " + error_text(-call->result));
+}
+
+LoadedModule::~LoadedModule() {
+    // Nothing of a halted machine runs any more. Where one still lives, somebody may come back to this code: it stays.
+    if (image_ != nullptr && !machine_->halted()) {
+        new std::shared_ptr<ModuleImage>(image_);
+        return;
+    }
+    const auto known = leave(*this);
+}
+
+bool LoadedModule::die() noexcept {
+    ModuleState before = state_.load();
+    while (before != ModuleState::dead && before != ModuleState::unloaded)
+        if (state_.compare_exchange(before, ModuleState::dead)) return true;
+    return false;
+}
+
+int LoadedModule::references() const noexcept {
+    const auto mapped = image();
+    return mapped == nullptr ? 0 : linux_api::module_users(mapped->info());
+}
+
+ParameterValues LoadedModule::parameters() const {
+    const auto mapped = image();
+    return mapped == nullptr ? ParameterValues{} : parameter_values(mapped->info());
+}
+
+ParameterValues LoadedModule::information() const {
+    const auto mapped = image();
+    return mapped == nullptr ? ParameterValues{} : module_information(mapped->info());
+}
+
+std::vector<std::string> LoadedModule::leftovers() const {
+    RawGuard guard(lock_);
+    return leftovers_;
+}
+
+void LoadedModule::unload() {
+    might_sleep(machine_->domain().self(), "rmmod");
+    if (state() == ModuleState::unloaded) return;
+    if (state() == ModuleState::dead) return abandon();
+    if (references() > 0)
+        throw ModuleError(EAGAIN,
+                          "module '" + name_ + "' is in use: its reference count is " + std::to_string(references()));
+    const auto image = this->image();
+    const auto exit = image->info().exit;
+    if (exit == nullptr && image->info().init != nullptr)
+        throw ModuleError(EBUSY, "module '" + name_ +
+                                     "' has an init and no exit, so Linux cannot unload it; declare one with "
+                                     "module_exit(), or halt the machine");
+    ModuleState live = ModuleState::live;
+    if (!state_.compare_exchange(live, ModuleState::going))
+        throw ModuleError(EBUSY, "module '" + name_ + "' is " + state_name(live) + ": its " +
+                                     (live == ModuleState::coming ? "init" : "exit") + " has not returned");
+    bool died = false;
+    if (exit != nullptr) died = Call::make(*machine_, "rmmod", {shared_from_this(), nullptr, exit})->died;
+    abandon();
+    if (died) throw ModuleDied("exit of module '" + name_ + "' died; the machine's log has the report");
+}
+
+void LoadedModule::abandon() {
+    if (state() == ModuleState::unloaded) return;
+    sweep();
+    state_.store(ModuleState::unloaded);
+}
+
+// Whatever the machine holds of the module is named, taken back and waited for.
+void LoadedModule::sweep() {
+    Domain& domain = machine_->domain();
+    const auto image = this->image();
+    if (!domain.running() || image == nullptr) return;
+    // A dead module never got as far as cancelling: only what would be a mistake is told.
+    const bool tell = state() != ModuleState::dead;
+    const Nanoseconds until = domain.now() + kPatience;
+    for (bool first = true;; first = false) {
+        wait_for_rcu(*machine_, until);
+        const auto found = find_leftovers(*machine_, *image);
+        if (found.empty() && linux_api::module_users(image->info()) <= 0) break;
+        if (first && tell && !found.empty()) {
+            log(domain, LogLevel::err, "BUG: module " + name_ + " unloaded while the machine still holds of it:");
+            for (const Leftover& left : found) {
+                std::string line = left.what + "; its exit misses " + left.missing;
+                log(domain, LogLevel::err, "  " + line);
+                RawGuard guard(lock_);
+                leftovers_.push_back(std::move(line));
+            }
+        }
+        // What is called from here on, or comes back from a sleep, ends there.
+        image->disarm();
+        for (const Leftover& left : found)
+            if (left.take_back) left.take_back();
+        if (domain.now() >= until) {
+            log(domain, LogLevel::err, "module " + name_ + " stays mapped: something of it has not come to its end");
+            return;
+        }
+        machine_->sleep(kMillisecond);
+    }
+    const auto known = leave(*this);
+    std::shared_ptr<ModuleImage> mine;  // goes outside of the lock
+    RawGuard guard(lock_);
+    mine.swap(image_);
+}
+
+}  // namespace bottomhalf::modules

@@ -1,0 +1,186 @@
+// <linux/slab.h>, <linux/gfp.h>, <linux/percpu.h>, <linux/uaccess.h>: memory is the C library's, so that the address
+// sanitizer sees what a module does with it.
+#include <malloc.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "glue.hpp"
+#include "kernel_side.hpp"
+
+namespace bottomhalf::linux_api {
+
+namespace {
+
+constexpr unsigned kMaySleep = 0x400, kZero = 0x100;  // __GFP_DIRECT_RECLAIM, __GFP_ZERO
+constexpr std::size_t kPage = 4096;
+void* const kNothing = reinterpret_cast<void*>(16);  // ZERO_SIZE_PTR
+
+void check_context(unsigned flags, const char* call) {
+    if ((flags & kMaySleep) == 0) return;
+    Task* self = current_task();
+    if (self == nullptr || self->domain.load() == nullptr || (self->preempt_count == 0 && self->irqs_off == 0)) return;
+    if (KernelSide::of(*self->domain.load()).may_print(call))
+        log(*self->domain.load(), LogLevel::err,
+            std::string("BUG: sleeping function called from invalid context at ") + call +
+                "(GFP_KERNEL): " + describe_task(*self) + "; GFP_ATOMIC never sleeps");
+}
+
+struct Cache {  // struct kmem_cache
+    std::string name;
+    std::size_t size, align;
+    void (*ctor)(void*);
+    Atomic<long> objects{0};
+};
+
+}  // namespace
+
+extern "C" {
+
+void* bh_linux_kmalloc(std::size_t size, unsigned flags) {
+    check_context(flags, "kmalloc");
+    if (size == 0) return kNothing;
+    return (flags & kZero) != 0 ? std::calloc(1, size) : std::malloc(size);
+}
+void bh_linux_kfree(const void* object) {
+    if (object != kNothing) std::free(const_cast<void*>(object));
+}
+void* bh_linux_krealloc(const void* object, std::size_t size, unsigned flags) {
+    check_context(flags, "krealloc");
+    if (size == 0) {
+        bh_linux_kfree(object);
+        return kNothing;
+    }
+    void* old = object == kNothing ? nullptr : const_cast<void*>(object);
+    const std::size_t before = old != nullptr ? malloc_usable_size(old) : 0;
+    void* fresh = std::realloc(old, size);
+    if (fresh != nullptr && (flags & kZero) != 0 && size > before)
+        std::memset(static_cast<char*>(fresh) + before, 0, size - before);
+    return fresh;
+}
+std::size_t bh_linux_ksize(const void* object) {
+    return object == nullptr || object == kNothing ? 0 : malloc_usable_size(const_cast<void*>(object));
+}
+void* bh_linux_kmemdup(const void* src, std::size_t len, unsigned flags) {
+    void* copy = bh_linux_kmalloc(len, flags);
+    if (copy != nullptr && len != 0) std::memcpy(copy, src, len);
+    return copy;
+}
+char* bh_linux_kmemdup_nul(const char* s, std::size_t len, unsigned flags) {
+    auto* copy = static_cast<char*>(bh_linux_kmalloc(len + 1, flags));
+    if (copy == nullptr) return nullptr;
+    std::memcpy(copy, s, len);
+    copy[len] = '\0';
+    return copy;
+}
+char* bh_linux_kstrdup(const char* s, unsigned flags) {
+    return s != nullptr ? bh_linux_kmemdup_nul(s, std::strlen(s), flags) : nullptr;
+}
+char* bh_linux_kstrndup(const char* s, std::size_t max, unsigned flags) {
+    return s != nullptr ? bh_linux_kmemdup_nul(s, strnlen(s, max), flags) : nullptr;
+}
+
+unsigned long bh_linux_get_free_pages(unsigned flags, unsigned order) {
+    check_context(flags, "get_free_pages");
+    void* pages = std::aligned_alloc(kPage, kPage << order);
+    if (pages != nullptr && (flags & kZero) != 0) std::memset(pages, 0, kPage << order);
+    return reinterpret_cast<unsigned long>(pages);
+}
+void bh_linux_free_pages(unsigned long address, unsigned) { std::free(reinterpret_cast<void*>(address)); }
+
+Cache* bh_linux_kmem_cache_create(const char* name, unsigned size, unsigned align, unsigned, void (*ctor)(void*)) {
+    return new Cache{name, size, align < 16 ? 16u : align, ctor, Atomic<long>{0}};
+}
+void* bh_linux_kmem_cache_alloc(Cache* cache, unsigned flags) {
+    check_context(flags, "kmem_cache_alloc");
+    const std::size_t size = (cache->size + cache->align - 1) / cache->align * cache->align;
+    void* object = std::aligned_alloc(cache->align, size);
+    if (object == nullptr) return nullptr;
+    if ((flags & kZero) != 0) std::memset(object, 0, cache->size);
+    if (cache->ctor != nullptr) cache->ctor(object);
+    cache->objects.fetch_add(1);
+    return object;
+}
+void bh_linux_kmem_cache_free(Cache* cache, void* object) {
+    if (object == nullptr) return;
+    cache->objects.fetch_sub(1);
+    std::free(object);
+}
+void bh_linux_kmem_cache_destroy(Cache* cache) {
+    if (cache == nullptr) return;
+    if (cache->objects.load() != 0) {
+        warn(here(), "kmem_cache_destroy",
+             "kmem_cache_destroy " + cache->name + ": Slab cache still has objects when called");
+        return;
+    }
+    delete cache;
+}
+
+// One of each CPU, at equal distances; the distance stands before the first.
+void* bh_linux_alloc_percpu(std::size_t size, std::size_t align) {
+    const std::size_t a = align < 64 ? 64 : align, distance = (size + a - 1) / a * a;
+    auto* memory = static_cast<char*>(std::aligned_alloc(a, a + distance * here().nr_cpus));
+    if (memory == nullptr) return nullptr;
+    std::memset(memory, 0, a + distance * here().nr_cpus);
+    std::memcpy(memory + a - 2 * sizeof(std::size_t), &distance, sizeof distance);
+    std::memcpy(memory + a - sizeof(std::size_t), &a, sizeof a);
+    return memory + a;
+}
+void bh_linux_free_percpu(void* first) {
+    if (first == nullptr) return;
+    std::size_t a = 0;
+    std::memcpy(&a, static_cast<char*>(first) - sizeof a, sizeof a);
+    std::free(static_cast<char*>(first) - a);
+}
+
+// The variables that a module defines per CPU: CPU 0 has the originals, the others copies of their first values.
+struct bh_linux_percpu_area {
+    char* copies;
+};
+void* bh_linux_per_cpu(void* object, unsigned cpu, char* begin, char* end, bh_linux_percpu_area* area) {
+    auto* at = static_cast<char*>(object);
+    if (at < begin || at >= end) {
+        std::size_t distance = 0;
+        std::memcpy(&distance, at - 2 * sizeof distance, sizeof distance);
+        return at + cpu * distance;
+    }
+    if (cpu == 0) return at;
+    return area->copies + static_cast<std::size_t>(cpu - 1) * static_cast<std::size_t>(end - begin) + (at - begin);
+}
+// Called when the module is loaded, before its variables change.
+void bh_linux_percpu_setup(char* begin, char* end, bh_linux_percpu_area* area) {
+    const auto size = static_cast<std::size_t>(end - begin);
+    if (size == 0 || area->copies != nullptr) return;
+    area->copies = static_cast<char*>(std::malloc(size * (kMaxCpus - 1)));
+    if (area->copies == nullptr) std::abort();
+    for (unsigned cpu = 1; cpu < kMaxCpus; ++cpu) std::memcpy(area->copies + (cpu - 1) * size, begin, size);
+}
+
+// User space is the caller's own memory; only a null pointer is a bad address.
+unsigned long bh_linux_copy_user(void* to, const void* from, unsigned long n, const void* user) {
+    if (user == nullptr && n != 0) return n;
+    std::memcpy(to, from, n);
+    return 0;
+}
+long bh_linux_strncpy_from_user(char* to, const char* from, long n) {
+    if (from == nullptr) return -EFAULT;
+    const auto length = static_cast<long>(strnlen(from, static_cast<std::size_t>(n)));
+    std::memcpy(to, from, static_cast<std::size_t>(length));
+    if (length < n) to[length] = '\0';
+    return length;
+}
+void* bh_linux_memdup_user(const void* from, std::size_t n) {
+    if (from == nullptr) return reinterpret_cast<void*>(-static_cast<std::intptr_t>(EFAULT));
+    void* copy = bh_linux_kmemdup(from, n, kMaySleep);
+    return copy != nullptr ? copy : reinterpret_cast<void*>(-static_cast<std::intptr_t>(ENOMEM));
+}
+void* bh_linux_memdup_user_nul(const void* from, std::size_t n) {
+    if (from == nullptr) return reinterpret_cast<void*>(-static_cast<std::intptr_t>(EFAULT));
+    void* copy = bh_linux_kmemdup_nul(static_cast<const char*>(from), n, kMaySleep);
+    return copy != nullptr ? copy : reinterpret_cast<void*>(-static_cast<std::intptr_t>(ENOMEM));
+}
+
+}  // extern "C"
+
+}  // namespace bottomhalf::linux_api

@@ -1,0 +1,105 @@
+// The Linux headers from a module's side: the checks are C (work_in_c.c and its neighbours), each on both kinds of
+// machine.
+#include <string>
+
+#include "support/machine_fixture.hpp"
+
+extern "C" {
+int c_log_lines();
+int c_bug();
+}
+
+namespace bottomhalf::testing {
+
+namespace {
+
+class CApi : public MachineTest {
+protected:
+    void SetUp() override {
+        MachineTest::SetUp();
+        self();  // this thread is a task of the machine from here on
+    }
+    std::string log_text() {
+        std::string all;
+        for (const LogLine& line : domain().log.lines()) all += line.text + "\n";
+        return all;
+    }
+    std::size_t count(const std::string& key) {
+        std::size_t n = 0;
+        for (const LogLine& line : domain().log.lines()) n += line.text.find(key) != std::string::npos ? 1 : 0;
+        return n;
+    }
+};
+BH_INSTANTIATE_MACHINES(CApi);
+
+// A function of a C file here: 0, or the line of the check that failed.
+#define BH_C_TEST(name)    \
+    extern "C" int name(); \
+    TEST_P(CApi, name) { EXPECT_EQ(name(), 0) << log_text(); }
+BH_C_TEST(c_static_items_run)
+BH_C_TEST(c_queue_and_cancel)
+BH_C_TEST(c_disable_counts)
+BH_C_TEST(c_workqueue_kinds)
+BH_C_TEST(c_misuse_goes_on)
+BH_C_TEST(c_sleeping_in_atomic_is_reported)
+BH_C_TEST(c_elsewhere)
+BH_C_TEST(c_rcu_work)
+BH_C_TEST(c_attributes)
+BH_C_TEST(c_tasklets)
+BH_C_TEST(c_interrupts)
+BH_C_TEST(c_softirq_vector)
+BH_C_TEST(c_timers)
+BH_C_TEST(c_old_forms)
+BH_C_TEST(c_hrtimers)
+BH_C_TEST(c_contexts)
+BH_C_TEST(c_jiffies)
+BH_C_TEST(c_completions)
+BH_C_TEST(c_wait_queues)
+BH_C_TEST(c_kthreads)
+BH_C_TEST(c_locks)
+BH_C_TEST(c_containers)
+BH_C_TEST(c_formats)
+BH_C_TEST(c_lists)
+BH_C_TEST(c_numbers)
+BH_C_TEST(c_strings)
+
+TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
+    ASSERT_EQ(c_misuse_goes_on(), 0) << log_text();
+    EXPECT_EQ(count("workqueue: max_active 100000 requested for clamped is out of range, clamping between 1 and 512"),
+              1u);
+    EXPECT_GE(count("------------[ cut here ]------------"), 3u);
+    EXPECT_GE(count("WARNING: CPU: "), 3u);
+    ASSERT_EQ(c_sleeping_in_atomic_is_reported(), 0);
+    EXPECT_GE(count("BUG: scheduling while atomic: "), 1u) << log_text();
+    ASSERT_EQ(c_interrupts(), 0);
+    EXPECT_EQ(count("Unbalanced enable for IRQ 42"), 1u);
+    EXPECT_EQ(count("Trying to free already-free IRQ 42"), 1u);
+}
+
+TEST_P(CApi, LinesOfTheLog) {
+    ASSERT_EQ(c_log_lines(), 0) << log_text();
+    const auto lines = domain().log.lines();
+    ASSERT_GE(lines.size(), 5u);
+    EXPECT_EQ(lines[0].text, "no level");
+    EXPECT_EQ(lines[0].level, LogLevel::warning);
+    EXPECT_EQ(lines[1].text, "first and second");
+    EXPECT_EQ(lines[1].level, LogLevel::info);
+    EXPECT_EQ(lines[2].text, "two");
+    EXPECT_EQ(lines[3].text, "lines");
+    EXPECT_EQ(lines[3].level, LogLevel::err);
+    EXPECT_EQ(lines[4].text, "debug 1");
+    EXPECT_EQ(count("never"), 0u);
+    EXPECT_EQ(count("often"), 10u);
+    // Once in the life of a module, which here is the process.
+    EXPECT_LE(count("once"), 1u);
+    EXPECT_GE(count("WARNING: CPU: "), 1u);
+}
+
+TEST_P(CApi, BugEndsTheCallAndNotTheProcess) {
+    EXPECT_THROW(c_bug(), MisuseError);
+    EXPECT_EQ(count("kernel BUG at "), 1u);
+}
+
+}  // namespace
+
+}  // namespace bottomhalf::testing

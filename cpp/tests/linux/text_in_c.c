@@ -1,0 +1,134 @@
+/* Text, numbers, lists: what a module's C leans on. */
+#include <linux/bitops.h>
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/list.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "check.h"
+
+static void named_function(struct work_struct *work) { (void)work; }
+
+int c_formats(void);
+int c_formats(void) {
+    char text[64];
+    struct cpumask mask;
+    const unsigned char mac[] = {1, 2, 0xab, 4, 5, 6};
+    CHECK(snprintf(text, 4, "%s-%05d|%x|%lld", "abc", 42, 255, -1LL) == 15 && strcmp(text, "abc") == 0);
+    CHECK(scnprintf(text, 4, "%s", "abcdef") == 3);
+    CHECK(sprintf(text, "%zu %hhu %ld %c%%", sizeof(int), (unsigned char)7, 5L, 'x') == 8);
+    CHECK(strcmp(text, "4 7 5 x%") == 0);
+    sprintf(text, "%pM", mac);
+    CHECK(strcmp(text, "01:02:ab:04:05:06") == 0);
+    sprintf(text, "%*ph", 3, mac);
+    CHECK(strcmp(text, "01 02 ab") == 0);
+    sprintf(text, "%pe", ERR_PTR(-EINVAL));
+    CHECK(strcmp(text, "-EINVAL") == 0);
+    cpumask_clear(&mask);
+    cpumask_set_cpu(0, &mask);
+    cpumask_set_cpu(1, &mask);
+    cpumask_set_cpu(5, &mask);
+    sprintf(text, "%*pbl", 8, cpumask_bits(&mask));
+    CHECK(strcmp(text, "0-1,5") == 0);
+    sprintf(text, "%p", (void *)named_function);
+    CHECK(strlen(text) == 16);
+    sprintf(text, "%ps", (void *)named_function);
+    CHECK(strlen(text) > 0);
+    return 0;
+}
+
+int c_log_lines(void);
+int c_log_lines(void) {
+    printk("no level\n");
+    pr_info("first");
+    pr_cont(" and %s\n", "second");
+    pr_err("two\nlines\n");
+    printk(KERN_DEBUG "debug %d\n", 1);
+    pr_debug("never %d\n", 2);
+    for (int i = 0; i < 20; ++i) pr_warn_ratelimited("often\n");
+    for (int i = 0; i < 3; ++i) pr_notice_once("once\n");
+    WARN_ON(1 == 1);
+    CHECK(WARN_ON_ONCE(true) && !WARN(false, "not %d", 1));
+    return 0;
+}
+
+int c_bug(void);
+int c_bug(void) {
+    BUG_ON(true);
+    return 0;
+}
+
+struct element {
+    int value;
+    struct list_head link;
+    struct hlist_node hash;
+};
+int c_lists(void);
+int c_lists(void) {
+    LIST_HEAD(head);
+    HLIST_HEAD(bucket);
+    struct element e[3], *pos, *next;
+    int sum = 0;
+    for (int i = 0; i < 3; ++i) {
+        e[i].value = i;
+        list_add_tail(&e[i].link, &head);
+        hlist_add_head(&e[i].hash, &bucket);
+    }
+    list_for_each_entry(pos, &head, link) sum = sum * 10 + pos->value;
+    CHECK(sum == 12 && list_first_entry(&head, struct element, link) == &e[0]);
+    list_move(&e[2].link, &head);
+    sum = 0;
+    list_for_each_entry_safe(pos, next, &head, link) {
+        sum = sum * 10 + pos->value;
+        list_del(&pos->link);
+    }
+    CHECK(sum == 201 && list_empty(&head));
+    sum = 0;
+    hlist_for_each_entry(pos, &bucket, hash) sum = sum * 10 + pos->value;
+    CHECK(sum == 210);
+    return 0;
+}
+
+int c_numbers(void);
+int c_numbers(void) {
+    int i = 0;
+    unsigned long bits[2] = {0, 0};
+    atomic_t a = ATOMIC_INIT(1);
+    u64 n = 1000000007;
+    bool b = false;
+    CHECK(kstrtoint("-0x10\n", 0, &i) == 0 && i == -16);
+    CHECK(kstrtoint("12a", 10, &i) == -EINVAL && kstrtoint("99999999999", 10, &i) == -ERANGE);
+    CHECK(kstrtobool("on", &b) == 0 && b);
+    set_bit(65, bits);
+    CHECK(test_bit(65, bits) && find_first_bit(bits, 128) == 65 && test_and_clear_bit(65, bits));
+    CHECK(atomic_add_return(2, &a) == 3 && atomic_cmpxchg(&a, 3, 9) == 3 && atomic_dec_return(&a) == 8);
+    CHECK(atomic_inc_not_zero(&a) && !atomic_dec_and_test(&a) && atomic_xchg(&a, 0) == 8);
+    CHECK(do_div(n, 10) == 7 && n == 100000000);
+    CHECK(min(3, 4) == 3 && max_t(long, 3, 4) == 4 && clamp(9, 1, 5) == 5 && DIV_ROUND_UP(7, 2) == 4);
+    CHECK(roundup_pow_of_two(5) == 8 && ilog2(1024) == 10 && fls(8) == 4 && hweight32(7) == 3);
+    CHECK(IS_ERR(ERR_PTR(-ENOMEM)) && PTR_ERR(ERR_PTR(-ENOMEM)) == -ENOMEM && !IS_ERR(&i));
+    return 0;
+}
+
+int c_strings(void);
+int c_strings(void) {
+    char small[4], text[32] = "  padded  ";
+    char *copy = kstrdup("copied", GFP_KERNEL);
+    CHECK(strscpy(small, "abcdef", sizeof(small)) == -E2BIG && strcmp(small, "abc") == 0);
+    CHECK(strscpy(small, "ab") == 2);
+    CHECK(strcmp(strim(text), "padded") == 0);
+    strcpy(text, "one");
+    strncpy(text + 3, "two", 4);
+    CHECK(strcmp(text, "onetwo") == 0 && strstr(text, "two") == text + 3 && strlen(text) == 6);
+    memcpy(text, "xyz", 4);
+    CHECK(memcmp(text, "xyz", 3) == 0 && sysfs_streq("a\n", "a") && !strcmp(copy, "copied"));
+    CHECK(toupper('a') == 'A' && isdigit('7'));
+    copy = (char *)krealloc(copy, 100, GFP_KERNEL);
+    CHECK(strcmp(copy, "copied") == 0);
+    kfree(copy);
+    CHECK(copy_to_user(NULL, text, 3) == 3 && copy_from_user(small, "ab", 3) == 0);
+    return 0;
+}

@@ -1,0 +1,100 @@
+"""How C modules end: mistakes that no module survives, and what unloading finds of timers and files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import bottomhalf as bh
+
+FATAL = Path(__file__).resolve().parent / "modules" / "fatal.c"
+
+pytestmark = pytest.mark.skipif(
+    not any(shutil.which(cc) for cc in (os.environ.get("CC", "cc").split() or ["cc"])[:1] + ["cc", "gcc", "clang"]),
+    reason="no C compiler",
+)
+
+
+def text(machine):
+    """The log without its stamps."""
+    return [line.text for line in machine.log]
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ("bug", "kernel BUG at "),
+        ("null", "BUG: kernel NULL pointer dereference, address: 0000000000000000"),
+        ("deadlock", "BUG: spinlock recursion on CPU#"),
+    ],
+)
+def test_a_mistake_in_init_ends_the_module(m, how, message):
+    with pytest.raises(bh.ModuleDied, match="init of module 'fatal'"):
+        m.insmod(FATAL, where="init", how=how)
+    assert any(line.startswith(message) for line in text(m))
+    assert "fatal: it went on" not in text(m)
+    assert m.modules == []
+    m.insmod(FATAL).rmmod()
+
+
+@pytest.mark.parametrize("how", ["bug", "null"])
+@pytest.mark.parametrize("where", ["work", "thread", "hrtimer"])
+def test_a_mistake_in_a_handler_ends_the_module(m, where, how):
+    module = m.insmod(FATAL, where=where, how=how)
+    m.sleep(0.2)
+    log = text(m)
+    assert module.state == "dead", log
+    assert "Module fatal is dead: none of its code runs any more, what it locked stays locked" in log
+    assert any("end_it+0x" in line and "[fatal]" in line for line in log)
+    module.rmmod()
+    assert module.state == "unloaded"
+    # Another module's thread, timer and item run.
+    again = m.insmod(FATAL, name="again", where=where, how="none")
+    m.sleep(0.2)
+    assert "fatal: it went on" in text(m)
+    again.rmmod()
+
+
+@pytest.mark.parametrize(
+    "where, item, missing",
+    [
+        ("forgotten hrtimer", "hrtimer 'on_time' still armed", "hrtimer_cancel()"),
+        ("forgotten file", "file '/proc/fatal' still there", "proc_remove()"),
+    ],
+)
+def test_timers_and_files_that_exit_forgot(m, where, item, missing):
+    module = m.insmod(FATAL, where=where)
+    module.rmmod()
+    assert module.leftovers == [f"{item}; its exit misses {missing}"]
+    assert m.files == []
+    m.sleep(0.01)
+
+
+def test_an_open_file_keeps_its_module(m):
+    module = m.insmod(FATAL, where="file")
+    file = m.open("/proc/fatal")
+    assert module.refcount == 1
+    with pytest.raises(OSError) as caught:
+        module.rmmod()
+    assert caught.value.errno == errno.EAGAIN
+    assert file.readall() == b"fatal\n"
+    file.close()
+    module.rmmod()
+    assert module.leftovers == []
+
+
+def test_a_file_that_is_open_when_its_module_dies(m):
+    module = m.insmod(FATAL, where="work and file")
+    file = m.open("/proc/fatal")
+    m.sleep(0.2)
+    assert module.state == "dead"
+    module.rmmod()
+    assert text(m)[-1] == "module fatal stays mapped: something of it has not come to its end"
+    with pytest.raises(bh.ModuleDied):
+        file.readall()
+    file.close()
+    m.system_wq.submit(int).result()
