@@ -580,6 +580,28 @@ def test_the_command_says_what_was_left_behind():
     )
 
 
+@pytest.mark.parametrize(
+    "words, status, said",
+    [
+        (["nowhere.c"], 1, "insmod: nowhere.c: No such C file"),
+        ([str(MODULES)], 1, "It is a directory: name the C files in it"),
+        (["number=3"], 2, "name a C file"),
+        ([MODULES / "item.c", "nowhere.c"], 1, "insmod: nowhere.c: No such C file"),
+        ([MODULES / "item.c", "--cpus", "many"], 2, "'many' is no whole number from 1 on"),
+        ([MODULES / "item.c", "--cpus", "100000"], 2, "cpus=100000 is out of range"),
+        ([MODULES / "item.c", "--hz", "1"], 2, "hz=1 is out of range"),
+        ([MODULES / "item.c", "--seconds", "soon"], 2, "'soon' is no number of seconds above 0"),
+        ([MODULES / "item.c", "--seconds", "inf"], 2, "'inf' is no number of seconds above 0"),
+        ([MODULES / "item.c", "--sanitize", "memory"], 1, "allowed are 'address'"),
+        ([MODULES / "settings.c", "number=many"], 1, "'many' is no value for its parameter 'number' (int)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_the_command_names_the_mistake(words, status, said):
+    done = command(*words, "--simulated")
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
+
+
 def test_the_command_fails_with_the_module():
     done = command(MODULES / "settings.c", "result=-12")
     assert done.returncode == 1

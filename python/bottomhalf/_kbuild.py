@@ -212,7 +212,9 @@ def build(
         if not files:
             raise ValueError("source is an empty list: name at least one C file")
     for file in files:
-        if not os.path.isfile(file):
+        if os.path.isdir(file):
+            raise IsADirectoryError(21, "It is a directory: name the C files in it", file)
+        if not os.path.exists(file):
             raise FileNotFoundError(2, "No such C file", file)
     name = _module_name(name if name is not None else Path(files[0]).stem if files else "module")
     sanitizers = _sanitizers(sanitize)
