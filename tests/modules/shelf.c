@@ -30,7 +30,7 @@ static int sleep_on(void *unused)
 
 static int shelf_open(struct inode *inode, struct file *file)
 {
-	pr_info("shelf: %s opened\n", file->f_path.dentry->d_name.name);
+	pr_info("shelf: %s opened\n", file->f_path.dentry->d_iname);
 	return 0;
 }
 

@@ -31,6 +31,7 @@ struct Dentry {  // struct dentry, with its struct qstr
     std::uint32_t hash, length;
     const char* name;
     Inode* inode;
+    char short_name[40];
 };
 struct FileOps {  // struct file_operations
     struct ::module* owner;

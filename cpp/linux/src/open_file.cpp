@@ -48,6 +48,8 @@ public:
         const std::size_t slash = o.path.rfind('/');
         o.dentry.name = o.path.c_str() + (slash != std::string::npos ? slash + 1 : 0);
         o.dentry.length = static_cast<std::uint32_t>(std::strlen(o.dentry.name));
+        o.dentry.short_name[std::string(o.dentry.name).copy(o.dentry.short_name, sizeof o.dentry.short_name - 1)] =
+            '\0';
         o.dentry.inode = &o.inode;
         file_.ops = &o.ops;
         file_.flags = flags;

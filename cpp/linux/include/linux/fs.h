@@ -52,6 +52,7 @@ struct qstr {
 struct dentry {
     struct qstr d_name;
     struct inode *d_inode;
+    unsigned char d_iname[40]; /* the name, or its beginning */
 };
 struct path {
     void *mnt;
