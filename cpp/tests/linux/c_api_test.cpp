@@ -49,7 +49,20 @@ BH_C_TEST(c_tasklets)
 BH_C_TEST(c_interrupts)
 BH_C_TEST(c_softirq_vector)
 BH_C_TEST(c_timers)
+BH_C_TEST(c_founding_names)
+BH_C_TEST(c_flush_scheduled_work)
 BH_C_TEST(c_old_forms)
+BH_C_TEST(c_old_delays)
+BH_C_TEST(c_init_of_what_is_active)
+BH_C_TEST(c_cross_calls)
+BH_C_TEST(c_irq_work)
+BH_C_TEST(c_handler_that_enables_interrupts)
+BH_C_TEST(c_percpu_fields)
+BH_C_TEST(c_rcu_callbacks)
+BH_C_TEST(c_rcu_callback_that_calls_again)
+BH_C_TEST(c_hrtimer_frees_itself)
+BH_C_TEST(c_hrtimer_cancelled_by_its_softirq)
+BH_C_TEST(c_hrtimer_misuse)
 BH_C_TEST(c_hrtimers)
 BH_C_TEST(c_contexts)
 BH_C_TEST(c_jiffies)
@@ -74,6 +87,18 @@ TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_interrupts(), 0);
     EXPECT_EQ(count("Unbalanced enable for IRQ 42"), 1u);
     EXPECT_EQ(count("Trying to free already-free IRQ 42"), 1u);
+}
+
+TEST_P(CApi, WhatIsSetUpWhileItIsActiveIsReported) {
+    ASSERT_EQ(c_init_of_what_is_active(), 0) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: work_struct hint: "), 1u) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: delayed_work hint: "), 1u);
+    EXPECT_EQ(count("ODEBUG: init active object type: timer_list hint: "), 1u);
+    ASSERT_EQ(c_hrtimer_misuse(), 0) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: hrtimer"), 1u);
+    EXPECT_EQ(count("hrtimer_start: the timer was never set up"), 1u);
+    ASSERT_EQ(c_handler_that_enables_interrupts(), 0) << log_text();
+    EXPECT_EQ(count("local_irq_enable: in a hard interrupt, which keeps interrupts off"), 1u);
 }
 
 TEST_P(CApi, LinesOfTheLog) {

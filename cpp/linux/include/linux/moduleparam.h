@@ -87,6 +87,10 @@ struct bh_module_record {
     static const struct kernel_param __bh_kernel_param_##name_ = {#name_, ops_, perm_, arg_};  \
     __bh_record(BH_MODULE_PARAM, perm_, #name_, "custom", arg_, 0, 0, NULL, &__bh_kernel_param_##name_)
 
+#define module_param_call(name, set_, get_, arg, perm)                             \
+    static const struct kernel_param_ops __bh_param_ops_##name = {0, set_, get_, NULL}; \
+    module_param_cb(name, &__bh_param_ops_##name, arg, perm)
+
 int param_set_byte(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_byte);
 int param_get_byte(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_byte);
 int param_set_short(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_short);
