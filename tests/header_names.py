@@ -102,7 +102,8 @@ def names_of(header: Path) -> Names:
         found = re.search(r"[\s*](\w+)\s*\(", declaration)
         if found is None or "{" in declaration or declaration.lstrip().startswith("typedef"):
             continue
-        names.add(found.group(1), body != "" and found.group(1) not in IDENTITIES and _EMPTY_BODY.match(body) is not None)
+        name = found.group(1)
+        names.add(name, body != "" and name not in IDENTITIES and _EMPTY_BODY.match(body) is not None)
     names.nothing -= names.works
     return names
 
@@ -119,7 +120,7 @@ def page() -> str:
         "",
         "Written by `python tests/header_names.py > cpp/linux/NAMES.md`; `tests/test_headers.py` holds it against the",
         "headers. Functions and macros that take arguments, by the header that has them; constants and types are not",
-        "listed, nor the operations that `atomic.h` makes of a pattern (`atomic_`, `atomic64_` and `atomic_long_`, all in",
+        "listed, nor the operations that `atomic.h` makes of a pattern (`atomic_`, `atomic64_`, `atomic_long_`, all in",
         "full). What a header of [README.md](README.md) lacks is in the table there.",
         "",
         "| header | works | accepted, does nothing |",

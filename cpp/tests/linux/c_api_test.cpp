@@ -2,6 +2,7 @@
 // machine.
 #include <string>
 
+#include "kthread.hpp"
 #include "support/machine_fixture.hpp"
 
 extern "C" {
@@ -63,6 +64,7 @@ BH_C_TEST(c_rcu_callback_that_calls_again)
 BH_C_TEST(c_hrtimer_frees_itself)
 BH_C_TEST(c_hrtimer_cancelled_by_its_softirq)
 BH_C_TEST(c_hrtimer_misuse)
+BH_C_TEST(c_kthread_that_ends_itself)
 BH_C_TEST(c_hrtimers)
 BH_C_TEST(c_contexts)
 BH_C_TEST(c_jiffies)
@@ -101,6 +103,14 @@ TEST_P(CApi, WhatIsSetUpWhileItIsActiveIsReported) {
     EXPECT_EQ(count("local_irq_enable: in a hard interrupt, which keeps interrupts off"), 1u);
 }
 
+TEST_P(CApi, AThreadThatToldOfItsEndRunsNoCodeOfTheModules) {
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_EQ(c_kthread_that_ends_itself(), 0) << log_text();
+        EXPECT_TRUE(linux_api::running_kthreads(domain()).empty());
+    }
+    EXPECT_EQ(count("DEBUG_RWSEMS_WARN_ON: up_read"), 1u);
+}
+
 TEST_P(CApi, LinesOfTheLog) {
     ASSERT_EQ(c_log_lines(), 0) << log_text();
     const auto lines = domain().log.lines();
@@ -113,6 +123,8 @@ TEST_P(CApi, LinesOfTheLog) {
     EXPECT_EQ(lines[3].text, "lines");
     EXPECT_EQ(lines[3].level, LogLevel::err);
     EXPECT_EQ(lines[4].text, "debug 1");
+    EXPECT_EQ(lines[5].text, "hex 00000000: 64636261 68676665 34333231 38373635  abcdefgh12345678");
+    EXPECT_EQ(lines[6].text, "hex 00000010: 41 42                                            AB");
     EXPECT_EQ(count("never"), 0u);
     EXPECT_EQ(count("often"), 10u);
     // Once in the life of a module, which here is the process.

@@ -53,6 +53,7 @@ int c_log_lines(void) {
     pr_err("two\nlines\n");
     printk(KERN_DEBUG "debug %d\n", 1);
     pr_debug("never %d\n", 2);
+    print_hex_dump(KERN_INFO, "hex ", DUMP_PREFIX_OFFSET, 16, 4, "abcdefgh12345678AB", 18, true);
     for (int i = 0; i < 20; ++i) pr_warn_ratelimited("often\n");
     for (int i = 0; i < 3; ++i) pr_notice_once("once\n");
     WARN_ON(1 == 1);

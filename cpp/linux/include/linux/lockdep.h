@@ -3,11 +3,24 @@
 #define _LINUX_LOCKDEP_H
 #include <linux/bug.h>
 #include <linux/compiler.h>
+#include <linux/types.h>
 struct lock_class_key {
     int __none;
 };
-/* Every lock here begins with its owner. */
-#define lockdep_is_held(lock) (READ_ONCE((lock)->__owner) != NULL)
+struct mutex;
+struct spinlock;
+struct rw_semaphore;
+/* Mutexes and spin locks begin with their owner; a rw_semaphore has its count second. Of others nothing is known. */
+static inline bool __bh_owned(const void *lock) { return *(void *const volatile *)lock != NULL; }
+static inline bool __bh_counted(const void *lock) { return ((const volatile s32 *)lock)[1] != 0; }
+static inline bool __bh_not_known(const void *lock) { return lock != NULL; }
+#ifdef __cplusplus
+#define lockdep_is_held(lock) __bh_not_known(lock)
+#else
+#define lockdep_is_held(lock)                                                                  \
+    _Generic((lock), struct mutex *: __bh_owned, struct spinlock *: __bh_owned,                \
+             struct rw_semaphore *: __bh_counted, default: __bh_not_known)(lock)
+#endif
 #define lockdep_assert_held(lock) WARN_ON_ONCE(!lockdep_is_held(lock))
 #define lockdep_assert_held_once(lock) lockdep_assert_held(lock)
 #define lockdep_assert_not_held(lock) ((void)(lock))
