@@ -213,16 +213,20 @@ bool bh_linux_hrtimer_callback_running(const Hrtimer* timer) {
     return queue().running(*timer);
 }
 std::uint64_t bh_linux_hrtimer_forward(Hrtimer* timer, std::int64_t now, std::int64_t interval) {
-    const std::int64_t late = now - timer->expires;
-    if (late < 0) return 0;
+    std::int64_t late = 0;
+    if (now < timer->expires) return 0;
+    if (__builtin_sub_overflow(now, timer->expires, &late)) late = kForever;
     if (queue().armed(*timer)) {
         warn_once(here(), "hrtimer_forward", "hrtimer_forward: the timer is armed; hrtimer_cancel() comes first");
         return 0;
     }
     if (interval < 1) interval = 1;  // the resolution
-    const std::int64_t n = late / interval + 1;
-    timer->expires += n * interval;
-    return static_cast<std::uint64_t>(n);
+    const std::uint64_t n = static_cast<std::uint64_t>(late / interval) + 1;
+    // Beyond the end of time it never fires.
+    std::int64_t step = 0;
+    if (__builtin_mul_overflow(n, interval, &step) || __builtin_add_overflow(timer->expires, step, &timer->expires))
+        timer->expires = kForever;
+    return n;
 }
 
 }  // extern "C"

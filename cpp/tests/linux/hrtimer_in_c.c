@@ -75,6 +75,10 @@ int c_hrtimer_misuse(void) {
     CHECK(hrtimer_is_queued(&t) && !hrtimer_callback_running(&t));
     CHECK(hrtimer_forward(&t, KTIME_MAX, ms_to_ktime(1)) == 0); /* armed: warns */
     CHECK(hrtimer_cancel(&t) == 1);
+    hrtimer_set_expires(&t, 10);
+    CHECK(hrtimer_forward(&t, 9, 5) == 0 && hrtimer_forward(&t, 10, 5) == 1 && hrtimer_get_expires(&t) == 15);
+    CHECK(hrtimer_forward(&t, 31, 5) == 4 && hrtimer_get_expires(&t) == 35);
+    CHECK(hrtimer_forward(&t, KTIME_MAX, KTIME_MAX) == 1 && hrtimer_get_expires(&t) == KTIME_MAX);
     hrtimer_start(&t, ktime_set(1000, 0), HRTIMER_MODE_REL);
     hrtimer_set_expires(&t, 5); /* moves nothing, and loses nothing */
     CHECK(hrtimer_cancel(&t) == 1 && !hrtimer_active(&t));
