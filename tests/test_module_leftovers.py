@@ -61,10 +61,10 @@ def test_a_fault_in_a_parameters_function(m):
     with pytest.raises(OSError):
         m.insmod(FORGETFUL, checked="many")
     module = m.insmod(FORGETFUL, checked=7)
-    assert module.parameters["checked"] == "7"
+    assert module.params["checked"] == "7"
     module.rmmod()
     module = m.insmod(FORGETFUL, checked=13)
     with pytest.raises(bh.ModuleDied, match="a parameter's get function of module 'forgetful' died"):
-        _ = module.parameters
+        _ = module.params
     assert module.state == "dead"
     module.rmmod()
