@@ -10,13 +10,6 @@
 
 namespace bottomhalf::linux_api {
 
-struct Hrtimer {
-    int (*function)(Hrtimer*);
-    std::int64_t expires;
-    std::uint32_t set_up;  // kSetUp: hrtimer_init() saw it
-    std::uint32_t soft;
-};
-
 namespace {
 
 constexpr std::uint32_t kSetUp = 0x68727431;

@@ -2,6 +2,7 @@
 #include <cstddef>
 
 #include "bottomhalf/machine/machine.hpp"
+#include "hrtimer.hpp"
 #include "layout_probe.hpp"
 #include "seq_file.hpp"
 
@@ -17,6 +18,7 @@
 #include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
@@ -125,6 +127,10 @@ BH_SAME_PLACE(workqueue_attrs, affn_scope, Attrs, scope);
 static_assert(WQ_AFFN_SYSTEM == static_cast<int>(AffinityScope::system));
 static_assert(WQ_MAX_ACTIVE == kWqMaxActive && WQ_MANAGED == wq_flag::kManaged && __WQ_LEGACY == wq_flag::kLegacy);
 
+BH_SAME_SIZE(hrtimer, linux_api::Hrtimer);
+BH_SAME_PLACE(hrtimer, function, linux_api::Hrtimer, function);
+BH_SAME_PLACE(hrtimer, __expires, linux_api::Hrtimer, expires);
+BH_SAME_PLACE(hrtimer, __set_up, linux_api::Hrtimer, set_up);
 BH_SAME_SIZE(::inode, linux_api::Inode);
 BH_SAME_PLACE(::inode, i_rdev, linux_api::Inode, rdev);
 BH_SAME_PLACE(::inode, i_private, linux_api::Inode, priv);
