@@ -60,8 +60,8 @@ def test_a_fault_in_a_parameters_function(m):
     assert m.modules == []
     with pytest.raises(OSError):
         m.insmod(FORGETFUL, checked="many")
-    module = m.insmod(FORGETFUL, checked=7)
-    assert module.params["checked"] == "7"
+    module = m.insmod(FORGETFUL, checked=7, plain=3, by_call=-4)
+    assert module.params == {"what": "", "checked": "7", "plain": "3", "by_call": "-4"}
     module.rmmod()
     module = m.insmod(FORGETFUL, checked=13)
     with pytest.raises(bh.ModuleDied, match="a parameter's get function of module 'forgetful' died"):

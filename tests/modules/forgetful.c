@@ -85,6 +85,16 @@ static int get_checked(char *buffer, const struct kernel_param *kp)
 }
 static const struct kernel_param_ops checked_ops = {.set = set_checked, .get = get_checked};
 static int checked;
+static unsigned int plain;
+module_param_cb(plain, &param_ops_uint, &plain, 0644);
+static int called;
+static int call_set(const char *value, const struct kernel_param *kp)
+{
+	++called;
+	return param_set_int(value, kp);
+}
+static int by_call;
+module_param_call(by_call, call_set, param_get_int, &by_call, 0644);
 module_param_cb(checked, &checked_ops, &checked, 0644);
 
 module_init(forgetful_start);

@@ -110,4 +110,16 @@ int param_get_bool(char *buffer, const struct kernel_param *kp) __bh_symbol(para
 int param_set_charp(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_charp);
 int param_get_charp(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_charp);
 
+#define __bh_param_ops(type) \
+    static const struct kernel_param_ops param_ops_##type __maybe_unused = {0, param_set_##type, param_get_##type, NULL}
+__bh_param_ops(byte);
+__bh_param_ops(short);
+__bh_param_ops(ushort);
+__bh_param_ops(int);
+__bh_param_ops(uint);
+__bh_param_ops(long);
+__bh_param_ops(ulong);
+__bh_param_ops(bool);
+__bh_param_ops(charp);
+
 #endif
