@@ -1,0 +1,50 @@
+"""Programs through Linux's own functions: a kernel module reads them, and calls what they name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import bottomhalf as bh
+
+from .face import Face, Stuck
+from .programs import Program
+
+SOURCES = sorted(Path(__file__).with_name("module").glob("*.c"))
+DEVICE = "/dev/conformance"
+
+# What module/device.c calls them.
+WAIT, GOES_ON, RESTED = (ord("c") << 8 | number for number in (1, 2, 3))
+FINISHED, ASKING, DEAD = range(3)
+
+
+class CFace(Face):
+    """The module in module/, and its device."""
+
+    _device: bh.ModuleFile | None = None
+
+    def booted(self, machine: bh.Machine) -> None:
+        machine.insmod(SOURCES, name="conformance", params={"virtual_time": self.simulated})
+        self._device = machine.open(DEVICE, "r+")
+
+    def halting(self) -> None:
+        self._device.close()
+
+    def run_on(self, machine: bh.Machine, program: Program) -> list[str]:
+        self._device.write("\n".join((f"PROG {program.number}", *program.operations, "END")).encode())
+        while (state := self._device.ioctl(WAIT)) == ASKING:
+            self._device.ioctl(RESTED, self._rests())
+        lines = self._device.readall().decode().splitlines()
+        if state == DEAD:
+            raise Stuck(lines)
+        if machine.log:
+            raise RuntimeError(f"program {program.number}: the kernel's log says: {machine.log[0]}")
+        return lines
+
+    def _rests(self) -> bool:
+        try:
+            self.rest.settle(lambda: bool(self._device.ioctl(GOES_ON)))
+        except TimeoutError as error:
+            print(f"conformance: {error}", file=sys.stderr)
+            return False
+        return True
