@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import bottomhalf as bh
 
@@ -21,25 +22,33 @@ FINISHED, ASKING, DEAD = range(3)
 class CFace(Face):
     """The module in module/, and its device."""
 
-    _device: bh.ModuleFile | None = None
+    _device: Any = None  # the open device
+    _logged = 0  # lines of the machine's log that have been looked at
 
     def booted(self, machine: bh.Machine) -> None:
         machine.insmod(SOURCES, name="conformance", params={"virtual_time": self.simulated})
         self._device = machine.open(DEVICE, "r+")
+        self._logged = len(machine.log)
 
     def halting(self) -> None:
-        self._device.close()
+        if self._device is not None:
+            self._device.close()
+            self._device = None
 
     def run_on(self, machine: bh.Machine, program: Program) -> list[str]:
         self._device.write("\n".join((f"PROG {program.number}", *program.operations, "END")).encode())
         while (state := self._device.ioctl(WAIT)) == ASKING:
             self._device.ioctl(RESTED, self._rests())
         lines = self._device.readall().decode().splitlines()
+        self._remark(machine, program)
         if state == DEAD:
             raise Stuck(lines)
-        if machine.log:
-            raise RuntimeError(f"program {program.number}: the kernel's log says: {machine.log[0]}")
         return lines
+
+    def _remark(self, machine: bh.Machine, program: Program) -> None:
+        log = machine.log
+        self.remarks += [f"program {program.number}: {line.text}" for line in log[self._logged :]]
+        self._logged = len(log)
 
     def _rests(self) -> bool:
         try:

@@ -32,6 +32,7 @@ class Face(ABC):
         self._cpus = cpus
         self._machine: bh.Machine | None = None
         self.rest = HostRest()
+        self.remarks: list[str] = []  # what the kernel's log said while programs ran: warnings, reports
 
     def __enter__(self) -> Face:
         return self
@@ -45,8 +46,8 @@ class Face(ABC):
     def run(self, program: Program) -> list[str]:
         """Runs the operations of a program in order, in one task on CPU 0, and cleans up behind it.
 
-        After a program that hung the next has a new machine. Raises RuntimeError when a handler raised or the kernel
-        had something to say: in programs neither happens.
+        After a program that hung the next has a new machine. Raises RuntimeError when a handler raised: handlers of
+        programs do not.
         """
         machine = self.boot()
         try:

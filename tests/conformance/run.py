@@ -17,7 +17,7 @@ import bottomhalf as bh
 from conformance.face import open_face
 from conformance.programs import Program, ProgramError, differences, parse_programs, read_text
 
-SHOWN = 20  # differences
+SHOWN = 20  # differences, and lines of the log
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,6 +53,8 @@ def results(programs: list[Program], options: argparse.Namespace) -> list[str]:
         began = time.perf_counter()
         lines = [line for program in programs for line in face.run(program)]
         seconds = time.perf_counter() - began
+    for remark in face.remarks[:SHOWN]:
+        print(f"run.py: {remark}", file=sys.stderr)
     if options.speed:
         print(
             f"{len(programs)} programs in {seconds:.2f} s: {len(programs) / seconds:.0f} programs a second "

@@ -9,8 +9,8 @@ static bool virtual_time;
 module_param(virtual_time, bool, 0444);
 MODULE_PARM_DESC(virtual_time, "time passes only while nothing else does, so that a sleep is over when all have come to rest");
 
-/* Enough for what takes its time to end: each look sleeps for a tick at least. */
-#define LOOKS (PATIENCE * HZ)
+/* Between two looks at something that goes on pass two ticks: the one that has begun, and one. */
+#define LOOKS (PATIENCE * HZ / 2)
 
 /* Rest is a sleep in which nothing began or ended, and at whose ends nothing goes on: what ends at the very moment at
  * which the sleep does is seen to have let others start only by the next. */
