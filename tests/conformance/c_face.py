@@ -25,15 +25,19 @@ class CFace(Face):
     _device: Any = None  # the open device
     _logged = 0  # lines of the machine's log that have been looked at
 
-    def booted(self, machine: bh.Machine) -> None:
-        machine.insmod(SOURCES, name="conformance", params={"virtual_time": self.simulated})
-        self._device = machine.open(DEVICE, "r+")
-        self._logged = len(machine.log)
+    def boot(self) -> bh.Machine:
+        machine = super().boot()
+        if self._device is None:
+            machine.insmod(SOURCES, name="conformance", params={"virtual_time": self.simulated})
+            self._device = machine.open(DEVICE, "r+")
+            self._logged = len(machine.log)
+        return machine
 
-    def halting(self) -> None:
+    def halt(self) -> None:
         if self._device is not None:
             self._device.close()
             self._device = None
+        super().halt()
 
     def run_on(self, machine: bh.Machine, program: Program) -> list[str]:
         self._device.write("\n".join((f"PROG {program.number}", *program.operations, "END")).encode())

@@ -40,7 +40,7 @@ class Face(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._halt()
+        self.halt()
         self.rest.close()
 
     def run(self, program: Program) -> list[str]:
@@ -53,7 +53,7 @@ class Face(ABC):
         try:
             lines = self.run_on(machine, program)
         except Stuck as stuck:
-            self._halt()
+            self.halt()
             return stuck.lines
         if machine.errors:
             source, error = machine.errors[0]
@@ -65,20 +65,13 @@ class Face(ABC):
         if self._machine is None:
             self._machine = bh.Machine(cpus=self._cpus, hz=HZ, simulated=self.simulated)
             self._machine.activate()
-            self.booted(self._machine)
         return self._machine
 
-    def _halt(self) -> None:
+    def halt(self) -> None:
+        """Halts the machine, if there is one."""
         if self._machine is not None:
-            machine, self._machine = self._machine, None
-            self.halting()
-            machine.halt("cancel")
-
-    def booted(self, machine: bh.Machine) -> None:
-        """There is a new machine."""
-
-    def halting(self) -> None:
-        """The machine is about to be halted."""
+            self._machine.halt("cancel")
+            self._machine = None
 
     @abstractmethod
     def run_on(self, machine: bh.Machine, program: Program) -> list[str]:
