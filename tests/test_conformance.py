@@ -99,6 +99,7 @@ REFUSED = [
     *("flush_workqueue 5", "drain_workqueue 6", "destroy_workqueue zero", "work_busy 3", "open 9", "close"),
     *("alloc_workqueue 0 0 0", "alloc_workqueue 6 0 0", "alloc_workqueue 1 0", "alloc_workqueue 1 UNSOUND 0"),
     *("alloc_workqueue 1 0 many", "alloc_ordered_workqueue 1", "init_work 0", "init_work 10", "init_delayed_work 0"),
+    *("init_work 2 gate=yes", "init_work 2 grate=1", "init_work 2 gate", "init_work x", "timer_setup 1 rearm="),
     *("tasklet_init 0", "tasklet_init 4", "tasklet_schedule 1", "tasklet_enable 0", "tasklet_state"),
     *("timer_setup 0", "timer_setup 4", "mod_timer 1 8", "mod_timer 0", "del_timer 3", "timer_pending x"),
     *("bh_on", "msleep -1", "async 0", "async 4 flush_work 0", "poll 0", "join 0", "ctx w 7", "ctx x 0", "ctx w"),

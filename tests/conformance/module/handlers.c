@@ -98,25 +98,25 @@ static void sign(struct signer *signer, enum lane lane, char kind, int id)
 		signer->kicks++;
 }
 
-static void run_soft(struct tasklet_struct *tasklet)
+static void run_tasklet(struct tasklet_struct *tasklet)
 {
-	struct soft *soft = from_tasklet(soft, tasklet, tasklet);
+	struct soft_tasklet *soft = from_tasklet(soft, tasklet, tasklet);
 
-	sign(&soft->signer, LANE_TASKLET, 't', soft - softs);
+	sign(&soft->signer, LANE_TASKLET, 't', soft - tasklets);
 	if (soft->signer.again > 0) {
 		soft->signer.again--;
 		tasklet_schedule(tasklet);
 	}
 }
 
-static void run_alarm(struct timer_list *timer)
+static void run_timer(struct timer_list *timer)
 {
-	struct alarm *alarm = from_timer(alarm, timer, timer);
+	struct soft_timer *soft = from_timer(soft, timer, timer);
 
-	sign(&alarm->signer, LANE_TIMER, 'm', alarm - alarms);
-	if (alarm->signer.again > 0) {
-		alarm->signer.again--;
-		alarm->brief = true;
+	sign(&soft->signer, LANE_TIMER, 'm', soft - timers);
+	if (soft->signer.again > 0) {
+		soft->signer.again--;
+		soft->brief = true;
 		mod_timer(timer, jiffies + TICKS_AGAIN);
 	}
 }
@@ -142,14 +142,14 @@ static struct signer new_signer(const struct options *options, int again)
 	return (struct signer){ .exists = true, .again = again, .kickq = options->kickq, .kickw = options->kickw };
 }
 
-void make_soft(struct soft *soft, const struct options *options)
+void make_tasklet(struct soft_tasklet *soft, const struct options *options)
 {
 	soft->signer = new_signer(options, options->requeue);
-	tasklet_setup(&soft->tasklet, run_soft);
+	tasklet_setup(&soft->tasklet, run_tasklet);
 }
 
-void make_alarm(struct alarm *alarm, const struct options *options)
+void make_timer(struct soft_timer *soft, const struct options *options)
 {
-	*alarm = (struct alarm){ .signer = new_signer(options, options->rearm) };
-	timer_setup(&alarm->timer, run_alarm, TIMER_PINNED);
+	*soft = (struct soft_timer){ .signer = new_signer(options, options->rearm) };
+	timer_setup(&soft->timer, run_timer, TIMER_PINNED);
 }

@@ -96,8 +96,8 @@ static int do_counters(const struct words *words, struct text *text)
 static const struct context *find_context(const struct words *words)
 {
 	const struct item *item = find_item(words, 1);
-	const struct soft *soft = find_soft(words, 1);
-	const struct alarm *alarm = find_alarm(words, 1);
+	const struct soft_tasklet *tasklet = find_tasklet(words, 1);
+	const struct soft_timer *timer = find_timer(words, 1);
 
 	if (!words->count)
 		return NULL;
@@ -105,9 +105,9 @@ static const struct context *find_context(const struct words *words)
 	case 'w':
 		return item ? &item->context : NULL;
 	case 't':
-		return soft ? &soft->signer.context : NULL;
+		return tasklet ? &tasklet->signer.context : NULL;
 	case 'm':
-		return alarm ? &alarm->signer.context : NULL;
+		return timer ? &timer->signer.context : NULL;
 	default:
 		return NULL;
 	}
@@ -149,8 +149,8 @@ static void enable_tasklets(void)
 	int i;
 
 	for (i = 0; i < TASKLETS; i++)
-		while (softs[i].signer.exists && atomic_read(&softs[i].tasklet.count))
-			tasklet_enable(&softs[i].tasklet);
+		while (tasklets[i].signer.exists && atomic_read(&tasklets[i].tasklet.count))
+			tasklet_enable(&tasklets[i].tasklet);
 }
 
 /* Lets everything come to its end, and takes it off the machine; false when something hangs. */

@@ -5,8 +5,8 @@
 
 struct queue queues[QUEUES];
 struct item items[WORKS];
-struct soft softs[TASKLETS];
-struct alarm alarms[TIMERS];
+struct soft_tasklet tasklets[TASKLETS];
+struct soft_timer timers[TIMERS];
 
 struct queue *find_queue(const struct words *words, int at)
 {
@@ -36,18 +36,18 @@ struct item *find_delayed(const struct words *words, int at)
 	return item && item->delayed ? item : NULL;
 }
 
-struct soft *find_soft(const struct words *words, int at)
+struct soft_tasklet *find_tasklet(const struct words *words, int at)
 {
 	const int id = number(words, at, TASKLETS);
 
-	return id < 0 || !softs[id].signer.exists ? NULL : &softs[id];
+	return id < 0 || !tasklets[id].signer.exists ? NULL : &tasklets[id];
 }
 
-struct alarm *find_alarm(const struct words *words, int at)
+struct soft_timer *find_timer(const struct words *words, int at)
 {
 	const int id = number(words, at, TIMERS);
 
-	return id < 0 || !alarms[id].signer.exists ? NULL : &alarms[id];
+	return id < 0 || !timers[id].signer.exists ? NULL : &timers[id];
 }
 
 static bool held_or_over(struct item *item)
@@ -68,14 +68,14 @@ bool anything_goes_on(void)
 			return true;
 	}
 	for (i = 0; i < TASKLETS; i++) {
-		struct tasklet_struct *tasklet = &softs[i].tasklet;
+		struct tasklet_struct *tasklet = &tasklets[i].tasklet;
 
-		if (softs[i].signer.exists && test_bit(TASKLET_STATE_SCHED, &tasklet->state) &&
+		if (tasklets[i].signer.exists && test_bit(TASKLET_STATE_SCHED, &tasklet->state) &&
 		    !atomic_read(&tasklet->count))
 			return true;
 	}
 	for (i = 0; i < TIMERS; i++)
-		if (alarms[i].signer.exists && alarms[i].brief && timer_pending(&alarms[i].timer))
+		if (timers[i].signer.exists && timers[i].brief && timer_pending(&timers[i].timer))
 			return true;
 	return false;
 }
@@ -88,9 +88,9 @@ unsigned long activity(void)
 	for (i = 0; i < WORKS; i++)
 		sum += atomic_read(&items[i].starts) + atomic_read(&items[i].dones);
 	for (i = 0; i < TASKLETS; i++)
-		sum += READ_ONCE(softs[i].signer.runs);
+		sum += READ_ONCE(tasklets[i].signer.runs);
 	for (i = 0; i < TIMERS; i++)
-		sum += READ_ONCE(alarms[i].signer.runs);
+		sum += READ_ONCE(timers[i].signer.runs);
 	return sum;
 }
 
@@ -117,11 +117,11 @@ void add_counters(struct text *text)
 			add(text, "%sw%d=%d/%d/%d", SPACE, i, atomic_read(&items[i].starts),
 			    atomic_read(&items[i].dones), atomic_read(&items[i].requeued));
 	for (i = 0; i < TASKLETS; i++)
-		if (softs[i].signer.exists)
-			add(text, "%st%d=%d/%d", SPACE, i, softs[i].signer.runs, softs[i].signer.kicks);
+		if (tasklets[i].signer.exists)
+			add(text, "%st%d=%d/%d", SPACE, i, tasklets[i].signer.runs, tasklets[i].signer.kicks);
 	for (i = 0; i < TIMERS; i++)
-		if (alarms[i].signer.exists)
-			add(text, "%sm%d=%d/%d", SPACE, i, alarms[i].signer.runs, alarms[i].signer.kicks);
+		if (timers[i].signer.exists)
+			add(text, "%sm%d=%d/%d", SPACE, i, timers[i].signer.runs, timers[i].signer.kicks);
 #undef SPACE
 	if (text->length == before)
 		add(text, "-");
@@ -132,11 +132,11 @@ void tear_down(void)
 	int i;
 
 	for (i = 0; i < TIMERS; i++)
-		if (alarms[i].signer.exists)
-			timer_delete_sync(&alarms[i].timer);
+		if (timers[i].signer.exists)
+			timer_delete_sync(&timers[i].timer);
 	for (i = 0; i < TASKLETS; i++)
-		if (softs[i].signer.exists)
-			tasklet_kill(&softs[i].tasklet);
+		if (tasklets[i].signer.exists)
+			tasklet_kill(&tasklets[i].tasklet);
 	for (i = 0; i < WORKS; i++) {
 		if (!items[i].exists)
 			continue;
@@ -149,8 +149,8 @@ void tear_down(void)
 	for (i = 0; i < QUEUES; i++)
 		if (queues[i].wq)
 			destroy_workqueue(queues[i].wq);
-	memset(alarms, 0, sizeof(alarms));
-	memset(softs, 0, sizeof(softs));
+	memset(timers, 0, sizeof(timers));
+	memset(tasklets, 0, sizeof(tasklets));
 	memset(items, 0, sizeof(items));
 	memset(queues, 0, sizeof(queues));
 }

@@ -58,12 +58,12 @@ struct signer {
 	struct context context;
 };
 
-struct soft {
+struct soft_tasklet {
 	struct tasklet_struct tasklet;
 	struct signer signer;
 };
 
-struct alarm {
+struct soft_timer {
 	struct timer_list timer;
 	struct signer signer;
 	bool brief; /* it was armed with a short delay */
@@ -71,20 +71,20 @@ struct alarm {
 
 extern struct queue queues[QUEUES];
 extern struct item items[WORKS];
-extern struct soft softs[TASKLETS];
-extern struct alarm alarms[TIMERS];
+extern struct soft_tasklet tasklets[TASKLETS];
+extern struct soft_timer timers[TIMERS];
 
 /* The object whose id is there, NULL: there is none. */
 struct queue *find_queue(const struct words *words, int at);
 struct item *find_item(const struct words *words, int at);
 struct item *find_plain(const struct words *words, int at); /* without a timer */
 struct item *find_delayed(const struct words *words, int at); /* with one */
-struct soft *find_soft(const struct words *words, int at);
-struct alarm *find_alarm(const struct words *words, int at);
+struct soft_tasklet *find_tasklet(const struct words *words, int at);
+struct soft_timer *find_timer(const struct words *words, int at);
 
 void make_item(struct item *item, bool delayed, const struct options *options);
-void make_soft(struct soft *soft, const struct options *options);
-void make_alarm(struct alarm *alarm, const struct options *options);
+void make_tasklet(struct soft_tasklet *soft, const struct options *options);
+void make_timer(struct soft_timer *soft, const struct options *options);
 
 /* queue_work(), for a delayed item queue_delayed_work() with no delay. */
 bool queue_item(struct queue *queue, struct item *item);

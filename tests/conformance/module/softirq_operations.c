@@ -7,23 +7,23 @@
 #include "scene.h"
 
 /* A void function of a tasklet's, by its name. */
-#define TASKLET_OPERATION(function)                                          \
-	static int do_##function(const struct words *words, struct text *text) \
-	{                                                                    \
-		struct soft *soft = find_soft(words, 0);                     \
-                                                                             \
-		if (!soft)                                                   \
-			return -EINVAL;                                      \
-		function(&soft->tasklet);                                    \
-		return OK;                                                   \
+#define TASKLET_OPERATION(function)						\
+	static int do_##function(const struct words *words, struct text *text)	\
+	{									\
+		struct soft_tasklet *soft = find_tasklet(words, 0);		\
+										\
+		if (!soft)							\
+			return -EINVAL;						\
+		function(&soft->tasklet);					\
+		return OK;							\
 	}
 /* A function of a timer's that returns a bool. */
-#define TIMER_OPERATION(function)                                            \
-	static int do_##function(const struct words *words, struct text *text) \
-	{                                                                    \
-		struct alarm *alarm = find_alarm(words, 0);                  \
-                                                                             \
-		return alarm ? function(&alarm->timer) : -EINVAL;            \
+#define TIMER_OPERATION(function)						\
+	static int do_##function(const struct words *words, struct text *text)	\
+	{									\
+		struct soft_timer *soft = find_timer(words, 0);			\
+										\
+		return soft ? function(&soft->timer) : -EINVAL;			\
 	}
 
 TASKLET_OPERATION(tasklet_schedule)
@@ -41,15 +41,15 @@ static int do_tasklet_init(const struct words *words, struct text *text)
 	const int id = number(words, 0, TASKLETS);
 	struct options options;
 
-	if (id < 0 || softs[id].signer.exists || parse_options(words, &options))
+	if (id < 0 || tasklets[id].signer.exists || parse_options(words, &options))
 		return -EINVAL;
-	make_soft(&softs[id], &options);
+	make_tasklet(&tasklets[id], &options);
 	return OK;
 }
 
 static int do_tasklet_enable(const struct words *words, struct text *text)
 {
-	struct soft *soft = find_soft(words, 0);
+	struct soft_tasklet *soft = find_tasklet(words, 0);
 
 	if (!soft || !atomic_read(&soft->tasklet.count))
 		return -EINVAL;
@@ -59,7 +59,7 @@ static int do_tasklet_enable(const struct words *words, struct text *text)
 
 static int do_tasklet_state(const struct words *words, struct text *text)
 {
-	struct soft *soft = find_soft(words, 0);
+	struct soft_tasklet *soft = find_tasklet(words, 0);
 
 	if (!soft)
 		return -EINVAL;
@@ -73,45 +73,45 @@ static int do_timer_setup(const struct words *words, struct text *text)
 	const int id = number(words, 0, TIMERS);
 	struct options options;
 
-	if (id < 0 || alarms[id].signer.exists || parse_options(words, &options))
+	if (id < 0 || timers[id].signer.exists || parse_options(words, &options))
 		return -EINVAL;
-	make_alarm(&alarms[id], &options);
+	make_timer(&timers[id], &options);
 	return OK;
 }
 
 static int do_mod_timer(const struct words *words, struct text *text)
 {
-	struct alarm *alarm = find_alarm(words, 0);
+	struct soft_timer *soft = find_timer(words, 0);
 	unsigned long later;
 
-	if (!alarm || delay(words, 1, &later))
+	if (!soft || delay(words, 1, &later))
 		return -EINVAL;
-	alarm->brief = later < SHORT_DELAY;
-	return mod_timer(&alarm->timer, jiffies + later);
+	soft->brief = later < SHORT_DELAY;
+	return mod_timer(&soft->timer, jiffies + later);
 }
 
 static int do_mod_timer_pending(const struct words *words, struct text *text)
 {
-	struct alarm *alarm = find_alarm(words, 0);
+	struct soft_timer *soft = find_timer(words, 0);
 	unsigned long later;
 
-	if (!alarm || delay(words, 1, &later))
+	if (!soft || delay(words, 1, &later))
 		return -EINVAL;
-	if (timer_pending(&alarm->timer))
-		alarm->brief = later < SHORT_DELAY;
-	return mod_timer_pending(&alarm->timer, jiffies + later);
+	if (timer_pending(&soft->timer))
+		soft->brief = later < SHORT_DELAY;
+	return mod_timer_pending(&soft->timer, jiffies + later);
 }
 
 static int do_timer_reduce(const struct words *words, struct text *text)
 {
-	struct alarm *alarm = find_alarm(words, 0);
+	struct soft_timer *soft = find_timer(words, 0);
 	unsigned long later;
 
-	if (!alarm || delay(words, 1, &later))
+	if (!soft || delay(words, 1, &later))
 		return -EINVAL;
 	/* The shorter delay stays. */
-	alarm->brief = later < SHORT_DELAY || (alarm->brief && timer_pending(&alarm->timer));
-	return timer_reduce(&alarm->timer, jiffies + later);
+	soft->brief = later < SHORT_DELAY || (soft->brief && timer_pending(&soft->timer));
+	return timer_reduce(&soft->timer, jiffies + later);
 }
 
 static bool section; /* bottom halves are off */

@@ -195,26 +195,26 @@ static int do_mod_delayed_work_on(const struct words *words, struct text *text)
 }
 
 /* A function that returns a number, of any item, of one without a timer, of one with. */
-#define ITEM_OPERATION(function)                                             \
-	static int do_##function(const struct words *words, struct text *text) \
-	{                                                                    \
-		struct item *item = find_item(words, 0);                     \
-                                                                             \
-		return item ? function(&item->work) : -EINVAL;               \
+#define ITEM_OPERATION(function)						\
+	static int do_##function(const struct words *words, struct text *text)	\
+	{									\
+		struct item *item = find_item(words, 0);			\
+										\
+		return item ? function(&item->work) : -EINVAL;			\
 	}
-#define PLAIN_OPERATION(function)                                            \
-	static int do_##function(const struct words *words, struct text *text) \
-	{                                                                    \
-		struct item *item = find_plain(words, 0);                    \
-                                                                             \
-		return item ? function(&item->work) : -EINVAL;               \
+#define PLAIN_OPERATION(function)						\
+	static int do_##function(const struct words *words, struct text *text)	\
+	{									\
+		struct item *item = find_plain(words, 0);			\
+										\
+		return item ? function(&item->work) : -EINVAL;			\
 	}
-#define DELAYED_OPERATION(function)                                          \
-	static int do_##function(const struct words *words, struct text *text) \
-	{                                                                    \
-		struct item *item = find_delayed(words, 0);                  \
-                                                                             \
-		return item ? function(&item->dwork) : -EINVAL;              \
+#define DELAYED_OPERATION(function)						\
+	static int do_##function(const struct words *words, struct text *text)	\
+	{									\
+		struct item *item = find_delayed(words, 0);			\
+										\
+		return item ? function(&item->dwork) : -EINVAL;			\
 	}
 
 ITEM_OPERATION(flush_work)
