@@ -81,7 +81,7 @@ static ssize_t device_write(struct file *file, const char __user *text, size_t l
 	kfree(programs);
 	programs = copy;
 	text_clear(&results);
-	file->f_pos = *position = 0;
+	*position = 0;
 	enter(RUNNING);
 	return length;
 }

@@ -6,7 +6,7 @@
 
 #define MOST_WORDS 12
 
-/* Operations that need two numbers of an answer do not exist; one answers with a number from 0 on, or with: */
+/* What an operation answers: a number from 0 on, -EINVAL, -ENOSYS, or one of these. */
 enum answer {
 	OK = -1000, /* below every errno */
 	NO_WORKQUEUE, /* "null" */
