@@ -51,7 +51,6 @@ void Worker::end_long() noexcept {
     if (!has(kLong)) return;
     --pool->nr_long;
     clear_flags(kLong);
-    pool->let_long_go();
 }
 
 void Worker::sleeping(Task&) noexcept {
@@ -286,7 +285,7 @@ Work* next_work(Worker& worker, GatePass& pass) {
         if (first == nullptr) {
             if (worker.has(Worker::kRescuer)) return nullptr;
             if (pool.worklist.empty()) pool.splice_inbox();
-            first = pool.worklist.front();
+            first = pool.first_startable();
             if (!pool.keep_working()) return nullptr;
             if (first == nullptr) {
                 // What comes after a search in vain is found on the way to the futex.
@@ -366,7 +365,7 @@ void worker_main(Task& self, void* arg) {
         pool.splice_inbox();
         if (!pool.need_more_worker()) {
             // It was one too many, and leaves behind others what came while it counted.
-            if (!pool.worklist.empty()) pool.watch();
+            if (pool.first_startable() != nullptr) pool.watch();
             pool.lock.unlock();
             pass.want(nullptr);
             self.state.store(TaskState::idle, std::memory_order_relaxed);

@@ -81,7 +81,7 @@ void WorkerPool::splice_inbox_slow() noexcept {
 }
 
 bool WorkerPool::kick() noexcept {
-    if (worklist.empty()) return false;
+    if (first_startable() == nullptr) return false;
     if (kind == PoolKind::bh) {
         domain.workqueues->kick_bh(*this);
         return true;
@@ -111,17 +111,6 @@ void WorkerPool::hold_long() noexcept {
     if (watched) return;
     watched = true;
     monitor->add(*this);
-}
-
-void WorkerPool::let_long_go() noexcept {
-    if (held_long.empty() || nr_long >= static_cast<int>(width)) return;
-    List group;
-    move_linked(held_long.front(), group);
-    while (ListNode* last = group.back()) {
-        last->unlink();
-        worklist.push_front(*last);
-    }
-    kick();
 }
 
 bool WorkerPool::all_in_items() noexcept {

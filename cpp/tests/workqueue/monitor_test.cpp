@@ -175,6 +175,24 @@ TEST_P(LongItemTest, ALongItemMayWaitForAnother) {
     }
 }
 
+TEST_P(LongItemTest, NoneIsLeftWaitingWhenTheFunctionLosesItsName) {
+    machine->workqueues().hogs().set_threshold(0);
+    get_known();
+    auto& wq = machine->workqueues().system(SystemWq::managed);
+    Computing items[6];
+    for (Computing& item : items) wq->queue(item.work);
+    Item behind;
+    wq->queue(behind.work);
+    flush_work(behind.work);
+    // From the second on they are short, of which the first says that they are not long any more.
+    for (Computing& item : items) item.go.store(true);
+    EXPECT_TRUE(eventually(*machine, [&] {
+        return std::all_of(std::begin(items), std::end(items), [](const Computing& i) { return i.runs.load() == 1; });
+    }));
+    EXPECT_FALSE(monitor().takes_long(items[0].work));
+    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+}
+
 TEST_P(LongItemTest, HaltingDropsLongItemsThatWait) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();

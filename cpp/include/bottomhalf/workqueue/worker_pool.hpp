@@ -138,7 +138,16 @@ struct WorkerPool : Recycled<WorkerPool> {
     void splice_inbox() noexcept {
         if (inbox.load(std::memory_order_relaxed) != nullptr) splice_inbox_slow();
     }
-    bool need_more_worker() noexcept { return !worklist.empty() && nr_running.load() < static_cast<int>(width); }
+    // What is to start next: a long item that waited for its turn and has it, else the first of the worklist. Null:
+    // nothing.
+    ListNode* first_startable() noexcept {
+        if (!held_long.empty() && nr_long < static_cast<int>(width)) [[unlikely]]
+            return held_long.front();
+        return worklist.front();
+    }
+    bool need_more_worker() noexcept {
+        return first_startable() != nullptr && nr_running.load() < static_cast<int>(width);
+    }
     // Items wait that nobody will start.
     bool stuck() noexcept { return need_more_worker() && nr_idle + nr_starting == 0; }
     // No worker can be created: unless that changes soon, rescuers are called.
@@ -154,10 +163,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool kick() noexcept;
     // Each worker that counts as running is inside an item, none between two.
     bool all_in_items() noexcept;
-    // The first item of the worklist, known to be a long one, waits until one of those that run has ended.
+    // The first item of the worklist, known to be a long one, waits until one of those that run is over, or sleeps.
     void hold_long() noexcept;
-    // One of those is over, or sleeps.
-    void let_long_go() noexcept;
     // Something is pending behind running workers: the monitor is to look whether they have blocked.
     void watch() noexcept;
     // A worker begins an item: who looks after what comes behind it?
