@@ -158,6 +158,17 @@ def test_a_kick_that_finds_nothing(face):
     assert results[-3:] == ["t0=1/0", "T0:t0", "t0=1/0"]
 
 
+@pytest.mark.parametrize("flags", ["0", "HIGHPRI", "UNBOUND|HIGHPRI"])
+@pytest.mark.simulated("on real threads the handler may be over before its flusher begins to wait, as on Linux")
+def test_flushing_an_armed_item_waits(face, flags):
+    """Whatever the level of the worker that it wakes: on Linux nearly always."""
+    armed = (f"alloc_workqueue 0 {flags} 0", "init_delayed_work 0", "queue_delayed_work 0 0 9000000", "settle")
+    assert answers(face, *armed, "async 0 flush_delayed_work 0", "settle", "join 0", "log")[-4:-2] == [
+        "1",
+        {"0": "B0:w0", "HIGHPRI": "H0:w0"}.get(flags, "U:w0"),
+    ]
+
+
 @pytest.mark.simulated("20 s pass until a call counts as hung")
 def test_a_call_that_hangs(face):
     """It is named, and the next program has a machine again."""
