@@ -41,6 +41,13 @@ Node* add(Node node) {
     if (added == nullptr) warn(here(), "proc_register", "proc_dir_entry '" + path + "' already registered");
     return added;
 }
+// debugfs has error pointers, which its other functions take for a parent that is not there.
+Node* add_debug(Node node) {
+    const std::string path = node.path;
+    if (Node* added = files().add(std::move(node))) return added;
+    log(here(), LogLevel::err, "debugfs: '" + path + "' already present!");
+    return reinterpret_cast<Node*>(static_cast<std::intptr_t>(-EEXIST));
+}
 
 int open_shown(Inode* inode, File* file) {
     const auto* shown = static_cast<const Shown*>(inode->priv);
@@ -72,12 +79,12 @@ Node* add_shown(const char* name, unsigned mode, void* parent, Shown what) {
     return add(std::move(node));
 }
 
-Node* add_directory(const char* root, const char* name, void* parent) {
+Node directory(const char* root, const char* name, void* parent) {
     Node node;
     node.path = below(root, parent, name);
     node.mode = 0555;
     node.directory = true;
-    return add(std::move(node));
+    return node;
 }
 
 void remove_entry(const void* entry) {
@@ -114,7 +121,7 @@ Node* bh_linux_proc_create_seq_private(const char* name, unsigned short mode, vo
                                        unsigned size, void* data) {
     return add_shown(name, mode, parent, {nullptr, op, size, data});
 }
-Node* bh_linux_proc_mkdir(const char* name, void* parent) { return add_directory("/proc", name, parent); }
+Node* bh_linux_proc_mkdir(const char* name, void* parent) { return add(directory("/proc", name, parent)); }
 void bh_linux_remove_proc_entry(const char* name, void* parent) {
     if (!files().remove(below("/proc", parent, name)))
         warn(here(), "remove_proc_entry", std::string("name '") + name + "'");
@@ -127,7 +134,7 @@ void bh_linux_proc_set_size(void*, std::int64_t) {}
 void* bh_linux_pde_data(const Inode* inode) { return inode->priv; }
 
 Node* bh_linux_debugfs_create_dir(const char* name, void* parent) {
-    return add_directory("/sys/kernel/debug", name, parent);
+    return add_debug(directory("/sys/kernel/debug", name, parent));
 }
 Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* parent, void* data,
                                    const FileOps* ops) {
@@ -137,7 +144,7 @@ Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* 
     node.code = ops;
     node.ops = *ops;
     node.data = data;
-    return add(std::move(node));
+    return add_debug(std::move(node));
 }
 void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent, void* value, unsigned size,
                              int kind) {
@@ -168,7 +175,7 @@ void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent
         std::memcpy(value, &v, size);
         return 0;
     };
-    add(std::move(node));
+    add_debug(std::move(node));
 }
 void bh_linux_debugfs_remove(void* entry) { remove_entry(entry); }
 

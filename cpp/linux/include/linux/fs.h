@@ -82,8 +82,14 @@ loff_t noop_llseek(struct file *file, loff_t offset, int whence) __bh_symbol(noo
 loff_t fixed_size_llseek(struct file *file, loff_t offset, int whence, loff_t size) __bh_symbol(fixed_size_llseek);
 #define no_llseek NULL
 
-int alloc_chrdev_region(dev_t *dev, unsigned int first, unsigned int count, const char *name)
+int __bh_alloc_chrdev_region(u32 *dev, unsigned int first, unsigned int count, const char *name)
     __bh_symbol(alloc_chrdev_region);
+static inline int alloc_chrdev_region(dev_t *dev, unsigned int first, unsigned int count, const char *name) {
+    u32 number = 0;
+    const int error = __bh_alloc_chrdev_region(&number, first, count, name);
+    if (error == 0) *dev = number;
+    return error;
+}
 int register_chrdev_region(dev_t first, unsigned int count, const char *name) __bh_symbol(register_chrdev_region);
 void unregister_chrdev_region(dev_t first, unsigned int count) __bh_symbol(unregister_chrdev_region);
 int register_chrdev(unsigned int major, const char *name, const struct file_operations *fops)

@@ -28,6 +28,7 @@ int remove_proc_subtree(const char *name, struct proc_dir_entry *parent) __bh_sy
 void proc_remove(struct proc_dir_entry *entry) __bh_symbol(proc_remove);
 void proc_set_size(struct proc_dir_entry *entry, loff_t size) __bh_symbol(proc_set_size);
 void *pde_data(const struct inode *inode) __bh_symbol(pde_data);
+#define proc_mkdir_mode(name, mode, parent) proc_mkdir(name, parent)
 #define PDE_DATA(inode) pde_data(inode)
 #define proc_create(name, mode, parent, ops) proc_create_data(name, mode, parent, ops, NULL)
 #define proc_create_single(name, mode, parent, show) proc_create_single_data(name, mode, parent, show, NULL)
