@@ -10,6 +10,7 @@ sleeps in virtual time, and a helper call is a task of the machine instead of a 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,12 +18,17 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 import bottomhalf as bh
 
 LONG = 30.0  # "for ever" of a wait that is expected to end; arbitrary, only a hang reaches it
 FIBERS_ARE_THREADS = os.environ.get("BOTTOMHALF_FIBERS") == "threads"
 NEVER = 1000.0  # a delay that never runs down within a test
 TESTS = Path(__file__).resolve().parent
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, [*os.environ.get("CC", "").split()[:1], "cc", "gcc", "clang"])), reason="no C compiler"
+)
 
 
 MACHINES = []  # those that the fixtures booted for the running test

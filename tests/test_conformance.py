@@ -1,4 +1,7 @@
-"""Programs of operations whose results a real kernel printed: here they read the same, line by line."""
+"""Programs of operations whose results a real kernel printed: here they read the same, line by line.
+
+Through the C API, as a kernel module, and through the Python package.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,25 @@ import pytest
 from conformance import run, settling
 from conformance.face import open_face
 from conformance.programs import Program, ProgramError, differences, parse_programs, read_text
-from helpers import LONG
+from helpers import LONG, needs_compiler
 
 DATA = Path(run.__file__).with_name("data")
 CORPORA = sorted(path.name.removesuffix(".txt.gz") for path in DATA.glob("*.txt.gz"))
 SAMPLE = 60  # on real threads every that many programs; of the hand-written ones all
+C_API = pytest.param(False, id="c", marks=needs_compiler)
+PYTHON = pytest.param(True, id="python")
+
+
+@pytest.fixture(params=[C_API, PYTHON])
+def python(request):
+    """Whether the face is the Python package, not the C API."""
+    return request.param
 
 
 @pytest.fixture
-def face(substrate, no_thread_leaks):
+def face(substrate, python, no_thread_leaks):
     """Runs programs on a machine of the test's substrate."""
-    with open_face(simulated=substrate == "simulated") as face:
+    with open_face(simulated=substrate == "simulated", python=python) as face:
         yield face
 
 
@@ -42,6 +53,7 @@ def agree(face, programs, recorded):
     for program in programs:
         wrong = list(differences(recorded[program.number], face.run(program)))
         assert not wrong, "\n".join(map(str, wrong))
+    assert not face.remarks
 
 
 def test_the_corpora_are_there():
@@ -53,24 +65,26 @@ def test_the_corpora_are_there():
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_all_programs_in_virtual_time(name, no_thread_leaks):
-    """All programs of all corpora."""
-    with open_face(simulated=True) as face:
-        agree(face, *corpus(name))
-
-
-@pytest.mark.parametrize("name", sorted({*CORPORA} - {"home"}))
-def test_programs_on_two_cpus(name, no_thread_leaks):
-    """They were recorded with two CPUs, too, and were the same; the largest corpus is left out to save time."""
-    with open_face(simulated=True, cpus=2) as face:
+@pytest.mark.parametrize("cpus", [2, 4])
+@needs_compiler
+def test_all_programs_in_virtual_time(name, cpus, no_thread_leaks):
+    """All programs of all corpora, with the numbers of CPUs that they were recorded with."""
+    with open_face(simulated=True, cpus=cpus) as face:
         agree(face, *corpus(name))
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_some_programs_on_real_threads(name, no_thread_leaks):
+def test_all_programs_in_python(name, no_thread_leaks):
+    """The Python package gives the same answers."""
+    with open_face(simulated=True, python=True) as face:
+        agree(face, *corpus(name))
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_some_programs_on_real_threads(name, python, no_thread_leaks):
     """A sample of the programs, the same whenever it runs."""
     programs, recorded = corpus(name)
-    with open_face(simulated=False) as face:
+    with open_face(simulated=False, python=python) as face:
         agree(face, programs if name == "basics" else programs[::SAMPLE], recorded)
 
 
@@ -85,6 +99,7 @@ REFUSED = [
     *("flush_workqueue 5", "drain_workqueue 6", "destroy_workqueue zero", "work_busy 3", "open 9", "close"),
     *("alloc_workqueue 0 0 0", "alloc_workqueue 6 0 0", "alloc_workqueue 1 0", "alloc_workqueue 1 UNSOUND 0"),
     *("alloc_workqueue 1 0 many", "alloc_ordered_workqueue 1", "init_work 0", "init_work 10", "init_delayed_work 0"),
+    *("init_work 2 gate=yes", "init_work 2 grate=1", "init_work 2 gate", "init_work x", "timer_setup 1 rearm="),
     *("tasklet_init 0", "tasklet_init 4", "tasklet_schedule 1", "tasklet_enable 0", "tasklet_state"),
     *("timer_setup 0", "timer_setup 4", "mod_timer 1 8", "mod_timer 0", "del_timer 3", "timer_pending x"),
     *("bh_on", "msleep -1", "async 0", "async 4 flush_work 0", "poll 0", "join 0", "ctx w 7", "ctx x 0", "ctx w"),
@@ -143,6 +158,17 @@ def test_a_kick_that_finds_nothing(face):
     assert results[-3:] == ["t0=1/0", "T0:t0", "t0=1/0"]
 
 
+@pytest.mark.parametrize("flags", ["0", "HIGHPRI", "UNBOUND|HIGHPRI"])
+@pytest.mark.simulated("on real threads the handler may be over before its flusher begins to wait, as on Linux")
+def test_flushing_an_armed_item_waits(face, flags):
+    """Whatever the level of the worker that it wakes: on Linux nearly always."""
+    armed = (f"alloc_workqueue 0 {flags} 0", "init_delayed_work 0", "queue_delayed_work 0 0 9000000", "settle")
+    assert answers(face, *armed, "async 0 flush_delayed_work 0", "settle", "join 0", "log")[-4:-2] == [
+        "1",
+        {"0": "B0:w0", "HIGHPRI": "H0:w0"}.get(flags, "U:w0"),
+    ]
+
+
 @pytest.mark.simulated("20 s pass until a call counts as hung")
 def test_a_call_that_hangs(face):
     """It is named, and the next program has a machine again."""
@@ -152,11 +178,19 @@ def test_a_call_that_hangs(face):
     assert answers(face, "init_work 0") == ["ok", "-", "w0=0/0/0"]
 
 
-def test_no_rest(monkeypatch, capsys, no_thread_leaks):
+@pytest.mark.simulated("a minute passes until the call counts as hung, at the end of the program, too")
+def test_a_call_that_hangs_beyond_the_end(face):
+    """The program's results end with it, and the next program has a machine again."""
+    hung = ("alloc_workqueue 0 0 0", "init_work 0 sleep=90000", "queue_work 0 0", "async 3 flush_work 0", "join 3")
+    assert face.run(Program(8, hung))[-2:] == ["PROG 8 OP 4 join 3 -> STUCK", "PROG 8 ASYNC 3 STUCK"]
+    assert answers(face, "init_work 0") == ["ok", "-", "w0=0/0/0"]
+
+
+def test_no_rest(monkeypatch, capsys, python, no_thread_leaks):
     """A host machine that never rests: settle answers TIMEOUT, and the reason is told."""
     monkeypatch.setattr(settling, "PATIENCE", 0)
     monkeypatch.setattr(settling, "PATIENT_LOOKS", 10)
-    with open_face(simulated=False) as face:
+    with open_face(simulated=False, python=python) as face:
         results = answers(face, "alloc_workqueue 0 0 0", "init_work 0 sleep=2000", "queue_work 0 0", "settle")
     assert results[3] == "TIMEOUT"
     assert "goes on" in capsys.readouterr().err
@@ -207,11 +241,30 @@ def test_too_few_cpus(capsys):
         open_face(simulated=True, cpus=1)
 
 
-def test_the_command():
+def test_the_command(python):
     """Run as a file it prints what was recorded, byte for byte."""
-    command = [sys.executable, run.__file__, "--python", DATA / "basics.txt.gz"]
+    command = [sys.executable, run.__file__, DATA / "basics.txt.gz", *(["--python"] if python else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=4 * LONG)
     assert (done.returncode, done.stdout) == (0, read_text(DATA / "basics.results.gz")), done.stderr
+
+
+def test_no_compiler(monkeypatch, capsys, no_thread_leaks):
+    """The C API needs one: the command says so, and what does without."""
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert run.main([str(DATA / "basics.txt.gz")]) == 2
+    told = capsys.readouterr().err
+    assert "no-such-compiler" in told and "--python does without a C compiler" in told
+
+
+@needs_compiler
+def test_speed_and_remarks(monkeypatch, capsys, tmp_path, no_thread_leaks):
+    """--speed tells the rate, and what the kernel's log said is told, too; neither is among the results."""
+    path = tmp_path / "programs.txt"
+    path.write_text("PROG 6\nalloc_workqueue 0 BH 1\nEND\n")
+    assert run.main([str(path), "--speed"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "PROG 6 OP 0 alloc_workqueue 0 BH 1 -> null\nPROG 6 END log -> -\nPROG 6 END counters -> -\n"
+    assert "run.py: program 6: ------------[ cut here ]" in err and "programs a second" in err
 
 
 def shown(capsys, tmp_path, change):
@@ -220,7 +273,7 @@ def shown(capsys, tmp_path, change):
     change(recorded)
     path = tmp_path / "other.results"
     path.write_text("\n".join(recorded) + "\n")
-    status = run.main([str(DATA / "basics.txt.gz"), "--compare", str(path)])
+    status = run.main([str(DATA / "basics.txt.gz"), "--python", "--compare", str(path)])
     return status, capsys.readouterr().out
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import bottomhalf as bh
 
 from . import softirq_operations, work_operations
+from .face import Stuck
 from .programs import Program
 from .scene import Operation, Scene
 from .words import Invalid, Words, found, new, number
@@ -22,14 +23,6 @@ LONGEST_SLEEP = 100_000  # milliseconds
 
 _OPERATIONS: dict[str, Operation] = {**work_operations.OPERATIONS, **softirq_operations.OPERATIONS}
 _BLOCKING: dict[str, Operation] = {**work_operations.BLOCKING, **softirq_operations.BLOCKING}
-
-
-class Stuck(Exception):
-    """The machine cannot be used any more, for something on it hangs; ``lines`` are the results until then."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(lines[-1])
-        self.lines = lines
 
 
 class Call:

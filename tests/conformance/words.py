@@ -10,6 +10,7 @@ Words: TypeAlias = list[str]
 T = TypeVar("T")
 
 _FLAGS = {name: bh.WQ[name] for name in ("UNBOUND", "HIGHPRI", "CPU_INTENSIVE", "MEM_RECLAIM", "FREEZABLE", "BH")}
+_OPTIONS = ("gate", "sleep", "requeue", "rearm", "kickq", "kickw")
 
 
 class Invalid(Exception):
@@ -77,5 +78,7 @@ def options(words: Words) -> dict[str, int]:
     values = {}
     for word in words[1:]:
         key, _, value = word.partition("=")
+        if key not in _OPTIONS:
+            raise Invalid
         values[key] = integer([value], 0)
     return values

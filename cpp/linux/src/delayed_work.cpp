@@ -1,11 +1,13 @@
-// <linux/workqueue.h>: delayed items, those that wait for a grace period, and the forms of before 2.6.20.
+// <linux/workqueue.h>: delayed items, and those that wait for a grace period.
 #include "queueing.hpp"
+#include "workqueue.hpp"
 
 namespace bottomhalf::linux_api {
 
 extern "C" {
 
 void bh_linux_init_delayed_work(DelayedWork* dwork, WorkFunction func, std::uint32_t timer_flags) {
+    take_back_before_init(dwork);
     new (dwork) DelayedWork(func, (timer_flags & kTimerDeferrable) != 0);
 }
 void bh_linux_init_rcu_work(RcuWork* rwork, WorkFunction func) { new (rwork) RcuWork(func); }

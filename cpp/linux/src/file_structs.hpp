@@ -47,6 +47,9 @@ struct FileOps {  // struct file_operations
     int (*release)(Inode*, File*);
     int (*fsync)(File*, std::int64_t, std::int64_t, int);
     int (*fasync)(int, File*, int);
+    void (*read_iter)();  // nobody calls these
+    void (*write_iter)();
+    void (*get_unmapped_area)();
 };
 struct File {  // struct file
     const FileOps* ops;

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "bottomhalf/base/symbol.hpp"
 #include "bottomhalf/linux/oops.hpp"
 #include "kernel_side.hpp"
 
@@ -28,8 +29,17 @@ void warn(Domain& domain, const std::string& where, const std::string& message) 
     log(domain, LogLevel::warning, "---[ end trace 0000000000000000 ]---");
 }
 
+void warn_once(Domain& domain, const char* key, const char* where, const std::string& message) {
+    if (KernelSide::of(domain).first_time(key)) warn(domain, where, message);
+}
 void warn_once(Domain& domain, const char* where, const std::string& message) {
-    if (KernelSide::of(domain).first_time(where)) warn(domain, where, message);
+    warn_once(domain, where, where, message);
+}
+
+void report_init_active(const char* type, const void* function, const char* missing) {
+    std::string message = std::string("ODEBUG: init active object type: ") + type;
+    if (function != nullptr) message += " hint: " + symbol_of(function).to_string(function);
+    warn(here(), "debug_print_object", message + "; it was taken back, " + missing + " comes first");
 }
 
 void report_atomic(Task& self, const char* call) {
@@ -81,25 +91,27 @@ const char* plain_rules[] = {"work-without-function",   "queue-node-bound", "att
 
 bool warned_about(const char* call) {
     Domain& domain = here();
+    // Linux has a WARN_ONCE for each mistake of a call.
+    const auto once = [&](const char* rule, const std::string& message) {
+        warn_once(domain, (std::string(call) + ": " + rule).c_str(), call, message);
+        return true;
+    };
     try {
         throw;
     } catch (const WorkqueueDestroyed& e) {
-        warn_once(domain, call, std::string("workqueue: ") + e.what());
+        return once("destroyed", std::string("workqueue: ") + e.what());
     } catch (const WorkqueueDraining& e) {
-        warn_once(domain, call, std::string("workqueue: ") + e.what());
+        return once("draining", std::string("workqueue: ") + e.what());
     } catch (const MisuseError& e) {
-        if (e.rule() == "reclaim-flush") {
-            warn_once(domain, call, e.what());
-            return true;
-        }
-        bool known = false;
+        bool known = e.rule() == "reclaim-flush";
         for (const char* rule : plain_rules) known = known || e.rule() == rule;
         if (!known) throw;
-        warn_once(domain, call, e.what());
+        return once(e.rule().c_str(), e.what());
     } catch (const InvalidArgument& e) {
-        warn_once(domain, call, e.what());
+        return once("argument", e.what());
     } catch (const SchedulingWhileAtomic&) {
         report_atomic(me(), call);
+        return true;
     } catch (const DeadlockError& e) {
         // Linux would hang, and lockdep say so; here the call ends.
         log(domain, LogLevel::err,
@@ -109,7 +121,6 @@ bool warned_about(const char* call) {
     } catch (...) {
         return false;
     }
-    return true;
 }
 
 }  // namespace bottomhalf::linux_api

@@ -37,7 +37,10 @@ long jiffies_left(Domain& domain, Nanoseconds deadline);
 void warn(Domain& domain, const std::string& where, const std::string& message);
 // The same, once for each place of a machine (Linux: WARN_ONCE).
 void warn_once(Domain& domain, const char* where, const std::string& message);
+void warn_once(Domain& domain, const char* key, const char* where, const std::string& message);
 void log(Domain& domain, LogLevel level, std::string text);
+// What Linux's debug objects say of an object that is set up again while it is queued or armed; it was taken back.
+void report_init_active(const char* type, const void* function, const char* missing);
 // "BUG: scheduling while atomic: comm/pid/0xcount", or what Linux says where only interrupts are off.
 void report_atomic(Task& self, const char* call);
 

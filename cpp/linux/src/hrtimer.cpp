@@ -3,41 +3,53 @@
 #include "hrtimer.hpp"
 
 #include <map>
+#include <unordered_map>
 
 #include "glue.hpp"
 #include "kernel_side.hpp"
 
 namespace bottomhalf::linux_api {
 
-struct Hrtimer {
-    int (*function)(Hrtimer*);
-    std::int64_t expires;
-    std::uint64_t armed;  // L of the queue
-    std::uint32_t running;
-    std::uint32_t soft;
-};
-
 namespace {
 
+constexpr std::uint32_t kSetUp = 0x68727431;
+
+// Where a timer stands is kept here, by its address: its memory may be anything when it is set up, and is not touched
+// after a callback that returned HRTIMER_NORESTART, which may have freed it.
 class Queue {
 public:
     explicit Queue(Domain& domain) : domain_(domain) {}
 
     void arm(Hrtimer& timer, Nanoseconds when) {
-        std::shared_ptr<UserTask> task = task_;
+        std::shared_ptr<UserTask> task;
         {
             RawGuard guard(lock_);
             disarm_locked(timer);
             timer.expires = when;
-            timer.armed = ++last_;
-            due_.emplace(std::pair{when, last_}, Due{&timer, static_cast<unsigned>(me().cpu.load())});
+            enter(timer, static_cast<unsigned>(me().cpu.load()));
             task = task_;
         }
         if (task != nullptr) task->wake();
     }
-    bool disarm(Hrtimer& timer) {
+    bool disarm(const Hrtimer& timer) {
         RawGuard guard(lock_);
         return disarm_locked(timer);
+    }
+    // Linux: hrtimer_try_to_cancel. RETURNS: 1 when it was armed, 0 when not, -1 while its callback runs. own: in the
+    // calling task.
+    int try_to_cancel(Hrtimer& timer, bool& own) {
+        RawGuard guard(lock_);
+        if (disarm_locked(timer)) return 1;
+        own = running_ == &timer && runner_ == &me();
+        return running_ == &timer ? -1 : 0;
+    }
+    bool armed(const Hrtimer& timer) {
+        RawGuard guard(lock_);
+        return places_.count(&timer) != 0;
+    }
+    bool running(const Hrtimer& timer) {
+        RawGuard guard(lock_);
+        return running_ == &timer;
     }
     std::vector<BusyHrtimer> busy(const std::function<bool(const BusyHrtimer&)>& wanted) {
         std::vector<BusyHrtimer> found;
@@ -45,8 +57,8 @@ public:
             if (wanted(busy)) found.push_back(std::move(busy));
         };
         RawGuard guard(lock_);
-        for (const auto& [when, due] : due_)
-            add({due.timer, due.timer->function, false, [this, timer = due.timer] { disarm(*timer); }});
+        for (const auto& [place, due] : due_)
+            add({due.timer, due.function, false, [this, timer = due.timer] { disarm(*timer); }});
         if (running_ != nullptr) add({running_, running_function_, true, {}});
         return found;
     }
@@ -63,14 +75,22 @@ public:
     }
 
 private:
+    using Place = std::pair<Nanoseconds, std::uint64_t>;
     struct Due {
         Hrtimer* timer;
         unsigned cpu;
+        int (*function)(Hrtimer*);  // when it was armed: its memory may be gone since
     };
-    bool disarm_locked(Hrtimer& timer) {
-        if (timer.armed == 0) return false;
-        due_.erase({timer.expires, timer.armed});
-        timer.armed = 0;
+    void enter(Hrtimer& timer, unsigned cpu) {
+        const Place place{timer.expires, ++last_};
+        due_.emplace(place, Due{&timer, cpu, timer.function});
+        places_[&timer] = place;
+    }
+    bool disarm_locked(const Hrtimer& timer) {
+        const auto at = places_.find(&timer);
+        if (at == places_.end()) return false;
+        due_.erase(at->second);
+        places_.erase(at);
         return true;
     }
     void main(Task& self) {
@@ -83,11 +103,10 @@ private:
                     next = due_.begin()->first.first;
                     if (next <= domain_.now()) {
                         due = due_.begin()->second;
-                        due_.erase(due_.begin());
-                        due.timer->armed = 0;
-                        due.timer->running = 1;
+                        disarm_locked(*due.timer);
                         running_ = due.timer;
                         running_function_ = due.timer->function;
+                        runner_ = &self;
                     }
                 }
             }
@@ -107,27 +126,26 @@ private:
         } catch (const std::exception& e) {
             log(domain_, LogLevel::err, std::string("hrtimer: exception left the callback: ") + e.what());
         }
-        hardirq_exit(self, saved);
-        domain_.softirqs->run_at_irq_exit(due.cpu, self);
         {
+            // Before the softirqs at the end of the interrupt: they may cancel the timer.
             RawGuard guard(lock_);
             running_ = nullptr;
-            due.timer->running = 0;
-            if (again != 0 && due.timer->armed == 0) {
-                due.timer->armed = ++last_;
-                due_.emplace(std::pair{due.timer->expires, last_}, due);
-            }
+            runner_ = nullptr;
+            if (again != 0 && places_.count(due.timer) == 0) enter(*due.timer, due.cpu);
         }
+        hardirq_exit(self, saved);
     }
 
     Domain& domain_;
     Atomic<bool> starting_{false};
     RawLock lock_;
-    std::shared_ptr<UserTask> task_;                            // L
-    std::map<std::pair<Nanoseconds, std::uint64_t>, Due> due_;  // L
-    std::uint64_t last_ = 0;                                    // L
-    Hrtimer* running_ = nullptr;                                // L: whose callback runs
-    int (*running_function_)(Hrtimer*) = nullptr;               // L: that callback
+    std::shared_ptr<UserTask> task_;                    // L
+    std::map<Place, Due> due_;                          // L
+    std::unordered_map<const Hrtimer*, Place> places_;  // L: where in due_ each armed timer stands
+    std::uint64_t last_ = 0;                            // L
+    Hrtimer* running_ = nullptr;                        // L: whose callback runs
+    int (*running_function_)(Hrtimer*) = nullptr;       // L: that callback
+    const Task* runner_ = nullptr;                      // L: who runs it
 };
 
 Queue& queue() { return KernelSide::of(here()).part<Queue>(); }
@@ -142,34 +160,66 @@ extern "C" {
 
 // Modules set their timers up where they may sleep: that is when the task is started.
 void bh_linux_hrtimer_init(Hrtimer* timer, int, int mode) {
+    if (queue().disarm(*timer)) report_init_active("hrtimer", nullptr, "hrtimer_cancel()");
     *timer = Hrtimer{};
+    timer->set_up = kSetUp;
     timer->soft = (mode & 4) != 0;
     as_linux("hrtimer_init", [] { queue().prepare(); });
 }
 void bh_linux_hrtimer_start(Hrtimer* timer, std::int64_t time, int mode) {
-    queue().arm(*timer, (mode & 1) != 0 ? here().now() + time : time);
+    if (timer->set_up != kSetUp || timer->function == nullptr) {
+        warn_once(here(), "hrtimer_start",
+                  timer->set_up == kSetUp ? "hrtimer_start: the timer has no function"
+                                          : "hrtimer_start: the timer was never set up; hrtimer_setup() comes first");
+        return;
+    }
+    const Nanoseconds now = here().now();
+    queue().arm(*timer, (mode & 1) == 0 ? time : time > kForever - now ? kForever : now + time);
 }
 int bh_linux_hrtimer_try_to_cancel(Hrtimer* timer) {
-    if (queue().disarm(*timer)) return 1;
-    return __atomic_load_n(&timer->running, __ATOMIC_SEQ_CST) != 0 ? -1 : 0;
+    bool own = false;
+    return queue().try_to_cancel(*timer, own);
 }
+// From its own callback it would wait for itself: Linux hangs there; here the call ends.
 int bh_linux_hrtimer_cancel(Hrtimer* timer) {
-    for (;;) {
-        const int result = bh_linux_hrtimer_try_to_cancel(timer);
-        if (result >= 0) return result;
-        here().substrate->relax(me());
-    }
+    return as_linux("hrtimer_cancel", 0, [&] {
+        for (;;) {
+            bool own = false;
+            const int result = queue().try_to_cancel(*timer, own);
+            if (result >= 0) return result;
+            if (own)
+                throw DeadlockError("hrtimer_cancel: called from the timer's own callback; return HRTIMER_NORESTART");
+            here().substrate->relax(me());
+        }
+    });
 }
 bool bh_linux_hrtimer_active(const Hrtimer* timer) {
     poll();
-    return timer->armed != 0 || timer->running != 0;
+    return queue().armed(*timer) || queue().running(*timer);
+}
+bool bh_linux_hrtimer_is_queued(const Hrtimer* timer) {
+    poll();
+    return queue().armed(*timer);
+}
+bool bh_linux_hrtimer_callback_running(const Hrtimer* timer) {
+    poll();
+    return queue().running(*timer);
 }
 std::uint64_t bh_linux_hrtimer_forward(Hrtimer* timer, std::int64_t now, std::int64_t interval) {
-    const std::int64_t late = now - timer->expires;
-    if (late < 0 || interval <= 0) return 0;
-    const std::int64_t n = late / interval + 1;
-    timer->expires += n * interval;
-    return static_cast<std::uint64_t>(n);
+    std::int64_t late = 0;
+    if (now < timer->expires) return 0;
+    if (__builtin_sub_overflow(now, timer->expires, &late)) late = kForever;
+    if (queue().armed(*timer)) {
+        warn_once(here(), "hrtimer_forward", "hrtimer_forward: the timer is armed; hrtimer_cancel() comes first");
+        return 0;
+    }
+    if (interval < 1) interval = 1;  // the resolution
+    const std::uint64_t n = static_cast<std::uint64_t>(late / interval) + 1;
+    // Beyond the end of time it never fires.
+    std::int64_t step = 0;
+    if (__builtin_mul_overflow(n, interval, &step) || __builtin_add_overflow(timer->expires, step, &timer->expires))
+        timer->expires = kForever;
+    return n;
 }
 
 }  // extern "C"

@@ -8,7 +8,12 @@
 
 namespace bottomhalf::linux_api {
 
-struct Hrtimer;  // struct hrtimer
+struct Hrtimer {  // struct hrtimer
+    int (*function)(Hrtimer*);
+    std::int64_t expires;
+    std::uint32_t set_up;  // kSetUp: hrtimer_init() saw it
+    std::uint32_t soft;
+};
 
 struct BusyHrtimer {
     Hrtimer* timer;

@@ -20,6 +20,11 @@ bool KernelSide::first_time(const char* where) {
     return warned_.insert(where).second;
 }
 
+const char* KernelSide::kept_name(const std::string& name) {
+    RawGuard guard(lock_);
+    return names_.insert(name).first->c_str();
+}
+
 bool KernelSide::may_print(const char* where) {
     constexpr unsigned kBurst = 10;
     constexpr Nanoseconds kInterval = 5 * kSecond;

@@ -29,6 +29,9 @@ public:
     // Workqueues that modules made live as long as the machine: who uses one after its end gets a warning, no crash.
     Workqueue* keep(std::shared_ptr<Workqueue> wq);
 
+    // The text, for as long as the machine lives.
+    const char* kept_name(const std::string& name);
+
     // A message that did not end its line, so that KERN_CONT can go on.
     struct OpenLine {
         std::uint64_t number = 0;  // of the log's lines, from 1; 0: none
@@ -55,6 +58,7 @@ private:
     Domain& domain_;
     RawLock lock_;
     std::set<std::string> warned_;                        // L
+    std::set<std::string> names_;                         // L
     std::map<std::string, Rate> rates_;                   // L
     std::vector<std::shared_ptr<Workqueue>> workqueues_;  // L
     std::map<const void*, std::shared_ptr<void>> parts_;  // L

@@ -13,6 +13,7 @@ namespace {
 
 struct Exit {  // thrown by kthread_exit()
     int result;
+    Completion* done;  // of kthread_complete_and_exit(); null: nobody is told
 };
 
 // One of them, kept until it is stopped or the machine ends.
@@ -54,11 +55,13 @@ void Kthread::run(Task& self) {
     begun.complete();
     while (!started.load()) task_sleep(self, kForever, "kthread");
     if (cpu.load() != kCpuUnbound) move_to(self, cpu.load());
+    Completion* told = nullptr;
     if (!should_stop.load()) {
         try {
             result.store(function(data));
         } catch (const Exit& e) {
             result.store(e.result);
+            told = e.done;
         } catch (const ModuleExit&) {
         } catch (const std::exception& e) {
             log(*self.domain.load(), LogLevel::err,
@@ -67,6 +70,14 @@ void Kthread::run(Task& self) {
     }
     over.store(true);
     parked.complete_all();
+    // Nothing of the module's is on the stack any more: who waits for this may unload it.
+    if (told != nullptr) told->complete();
+}
+
+// Out of the thread's function. Elsewhere Linux would end a task that is not the module's.
+[[noreturn]] void leave_thread(long result, Completion* done, const char* call) {
+    if (own() == nullptr) throw MisuseError("kernel-bug", std::string(call) + ": the caller is no kthread");
+    throw Exit{static_cast<int>(result), done};
 }
 
 Task* create(int (*function)(void*), void* data, const std::string& name, int cpu) {
@@ -127,7 +138,7 @@ std::vector<RunningKthread> running_kthreads(Domain& domain) {
     RawGuard guard(all.lock);
     for (const auto& entry : all.by_task) {
         const std::shared_ptr<Kthread> kthread = entry.second;
-        if (kthread->task->finished()) continue;
+        if (kthread->over.load() || kthread->task->finished()) continue;
         running.push_back({kthread->task->name(), kthread->function, [kthread] {
                                kthread->should_stop.store(true);
                                kthread->should_park.store(false);
@@ -213,10 +224,9 @@ void* bh_linux_kthread_data(Task* task) {
     auto kthread = kthreads(here()).find(task);
     return kthread != nullptr ? kthread->data : nullptr;
 }
-void bh_linux_kthread_exit(long result) { throw Exit{static_cast<int>(result)}; }
+void bh_linux_kthread_exit(long result) { leave_thread(result, nullptr, "kthread_exit"); }
 void bh_linux_kthread_complete_and_exit(Completion* done, long code) {
-    if (done != nullptr) done->complete();
-    throw Exit{static_cast<int>(code)};
+    leave_thread(code, done, "kthread_complete_and_exit");
 }
 
 }  // extern "C"

@@ -2,14 +2,29 @@
 #include <cstddef>
 
 #include "bottomhalf/machine/machine.hpp"
+#include "hrtimer.hpp"
 #include "layout_probe.hpp"
+#include "seq_file.hpp"
 
+// Both have the records of a module, under the same names.
+#define kernel_param_ops cpp_kernel_param_ops
+#define kernel_param cpp_kernel_param
+#define bh_module_record cpp_module_record
+#include "module_record.hpp"
+#undef kernel_param_ops
+#undef kernel_param
+#undef bh_module_record
+
+#include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -112,6 +127,64 @@ BH_SAME_PLACE(workqueue_attrs, affn_strict, Attrs, strict);
 BH_SAME_PLACE(workqueue_attrs, affn_scope, Attrs, scope);
 static_assert(WQ_AFFN_SYSTEM == static_cast<int>(AffinityScope::system));
 static_assert(WQ_MAX_ACTIVE == kWqMaxActive && WQ_MANAGED == wq_flag::kManaged && __WQ_LEGACY == wq_flag::kLegacy);
+
+BH_SAME_SIZE(hrtimer, linux_api::Hrtimer);
+BH_SAME_PLACE(hrtimer, function, linux_api::Hrtimer, function);
+BH_SAME_PLACE(hrtimer, __expires, linux_api::Hrtimer, expires);
+BH_SAME_PLACE(hrtimer, __set_up, linux_api::Hrtimer, set_up);
+BH_SAME_SIZE(::inode, linux_api::Inode);
+BH_SAME_PLACE(::inode, i_rdev, linux_api::Inode, rdev);
+BH_SAME_PLACE(::inode, i_private, linux_api::Inode, priv);
+BH_SAME_PLACE(::inode, i_cdev, linux_api::Inode, cdev);
+BH_SAME_SIZE(::file, linux_api::File);
+BH_SAME_PLACE(::file, f_op, linux_api::File, ops);
+BH_SAME_PLACE(::file, private_data, linux_api::File, private_data);
+BH_SAME_PLACE(::file, f_flags, linux_api::File, flags);
+BH_SAME_PLACE(::file, f_mode, linux_api::File, mode);
+BH_SAME_PLACE(::file, f_pos, linux_api::File, pos);
+BH_SAME_PLACE(::file, f_inode, linux_api::File, inode);
+BH_SAME_PLACE(::file, f_path.dentry, linux_api::File, dentry);
+BH_SAME_SIZE(::dentry, linux_api::Dentry);
+BH_SAME_PLACE(::dentry, d_name.name, linux_api::Dentry, name);
+BH_SAME_PLACE(::dentry, d_inode, linux_api::Dentry, inode);
+BH_SAME_PLACE(::dentry, d_iname, linux_api::Dentry, short_name);
+BH_SAME_SIZE(::kobject, linux_api::Kobject);
+BH_SAME_PLACE(::kobject, ktype, linux_api::Kobject, type);
+BH_SAME_PLACE(::kobject, __path, linux_api::Kobject, path);
+BH_SAME_PLACE(::kobject, __references, linux_api::Kobject, references);
+BH_SAME_SIZE(file_operations, linux_api::FileOps);
+BH_SAME_PLACE(file_operations, llseek, linux_api::FileOps, llseek);
+BH_SAME_PLACE(file_operations, read, linux_api::FileOps, read);
+BH_SAME_PLACE(file_operations, write, linux_api::FileOps, write);
+BH_SAME_PLACE(file_operations, poll, linux_api::FileOps, poll);
+BH_SAME_PLACE(file_operations, unlocked_ioctl, linux_api::FileOps, unlocked_ioctl);
+BH_SAME_PLACE(file_operations, open, linux_api::FileOps, open);
+BH_SAME_PLACE(file_operations, release, linux_api::FileOps, release);
+BH_SAME_SIZE(cdev, linux_api::Cdev);
+BH_SAME_PLACE(cdev, dev, linux_api::Cdev, dev);
+BH_SAME_PLACE(cdev, count, linux_api::Cdev, count);
+BH_SAME_PLACE(cdev, __allocated, linux_api::Cdev, allocated);
+BH_SAME_PLACE(cdev, kobj, linux_api::Cdev, kobject);
+BH_SAME_SIZE(seq_file, linux_api::SeqFile);
+BH_SAME_PLACE(seq_file, index, linux_api::SeqFile, index);
+BH_SAME_PLACE(seq_file, op, linux_api::SeqFile, op);
+BH_SAME_PLACE(seq_file, __private, linux_api::SeqFile, priv);
+BH_SAME_PLACE(seq_file, file, linux_api::SeqFile, file);
+BH_SAME_SIZE(seq_operations, linux_api::SeqOps);
+BH_SAME_PLACE(seq_operations, show, linux_api::SeqOps, show);
+
+BH_SAME_SIZE(::bh_module_record, cpp_module_record);
+BH_SAME_PLACE(::bh_module_record, address, cpp_module_record, address);
+BH_SAME_PLACE(::bh_module_record, max, cpp_module_record, max);
+BH_SAME_PLACE(::bh_module_record, count, cpp_module_record, count);
+BH_SAME_PLACE(::bh_module_record, custom, cpp_module_record, custom);
+BH_SAME_SIZE(::kernel_param, cpp_kernel_param);
+BH_SAME_PLACE(::kernel_param, perm, cpp_kernel_param, perm);
+BH_SAME_PLACE(::kernel_param, arg, cpp_kernel_param, arg);
+BH_SAME_SIZE(::kernel_param_ops, cpp_kernel_param_ops);
+BH_SAME_PLACE(::kernel_param_ops, get, cpp_kernel_param_ops, get);
+static_assert(BH_MODULE_TEXT == linux_api::kRecordText && BH_MODULE_PARAM == linux_api::kRecordParam);
+static_assert(BH_MODULE_PARAM_TEXT == linux_api::kRecordParamText);
 
 static_assert(TIMER_DEFERRABLE == kTimerDeferrable && TIMER_PINNED == kTimerPinned && TIMER_IRQSAFE == kTimerIrqsafe);
 static_assert(IRQF_ONESHOT == irqf::kOneshot && IRQF_SHARED == irqf::kShared && IRQF_NO_AUTOEN == irqf::kNoAutoen);

@@ -2,7 +2,10 @@
 
 #include "file_registry.hpp"
 #include "hrtimer.hpp"
+#include "interrupt.hpp"
 #include "kthread.hpp"
+#include "old_forms.hpp"
+#include "rcu.hpp"
 
 extern "C" void bh_linux_tasklet_old(bottomhalf::Tasklet* tasklet);
 
@@ -26,8 +29,11 @@ public:
     Search(Machine& machine, const ModuleImage& image) : machine_(machine), image_(image) {}
 
     std::vector<Leftover> run() {
-        // First: what runs in a bottom half now is through with it then, and what it queues is seen below.
+        // First: what runs in a bottom half now is through with it then, and what it queues is seen below. A vector
+        // that the last search took back is free by then.
+        softirqs();
         tasklets();
+        callbacks();
         timers();
         hrtimers();
         items();
@@ -42,35 +48,62 @@ private:
     bool ours(F* function) const {
         return image_.holds(reinterpret_cast<const void*>(function));
     }
-    template <class F>
-    static std::string name_of(F* function) {
-        const void* address = reinterpret_cast<const void*>(function);
+    static std::string name_of(const void* address) {
         const std::string name = function_name(address);
         return "'" + (name.empty() ? symbol_of(address).to_string(address) : name) + "'";
     }
+    template <class F>
+        requires std::is_function_v<F>
+    static std::string name_of(F* function) {
+        return name_of(reinterpret_cast<const void*>(function));
+    }
+    static const void* given(const Work& work) { return linux_api::given_function(&work, work.func); }
 
     void timers() {
         const auto dwork_of = [](Timer* timer) { return container_of(timer, &DelayedWork::timer); };
         const auto wanted = [&](const TimerSubsystem::Busy& busy) {
-            if (image_.holds(busy.timer) || ours(busy.function)) return true;
+            if (image_.holds(busy.timer) || image_.holds(linux_api::given_function(busy.timer, busy.function)))
+                return true;
             // One that runs does no more than queue its item; both may be gone by now.
-            return !busy.running && busy.function == delayed_work_timer_fn && ours(dwork_of(busy.timer)->work.func);
+            return !busy.running && busy.function == delayed_work_timer_fn &&
+                   image_.holds(given(dwork_of(busy.timer)->work));
         };
         for (const auto& busy : machine_.timers().busy(wanted)) {
             Timer* const timer = busy.timer;
+            const std::string name = name_of(linux_api::given_function(timer, busy.function));
             if (busy.running) {
-                found_.push_back({"timer " + name_of(busy.function) + " still runs", "timer_delete_sync()", true, {}});
+                found_.push_back({"timer " + name + " still runs", "timer_delete_sync()", true, {}});
             } else if (busy.function == delayed_work_timer_fn) {
                 DelayedWork* const dwork = dwork_of(timer);
-                found_.push_back({"delayed work " + name_of(dwork->work.func) + " still armed for workqueue '" +
+                found_.push_back({"delayed work " + name_of(given(dwork->work)) + " still armed for workqueue '" +
                                       dwork->wq->name() + "'",
                                   "cancel_delayed_work_sync()", false, [dwork] { cancel_delayed_work_sync(*dwork); }});
             } else {
                 Task& self = machine_.domain().self();
-                found_.push_back({"timer " + name_of(busy.function) + " still armed", "timer_delete_sync()", false,
+                found_.push_back({"timer " + name + " still armed", "timer_delete_sync()", false,
                                   [timer, &self] { timer_delete_sync(*timer, self); }});
             }
         }
+    }
+
+    void softirqs() {
+        Softirqs& softirqs = machine_.softirqs();
+        for (const auto& vector : softirqs.opened()) {
+            const void* const action = linux_api::softirq_action(vector);
+            if (action == nullptr || !image_.holds(action)) continue;
+            found_.push_back({std::string("softirq vector ") + softirq_name(vector.nr) + " still calls " +
+                                  name_of(action) + ", and no call of Linux's takes a handler back",
+                              "open_softirq() with another one", false,
+                              [&softirqs, vector] { softirqs.close(vector.nr, vector.handler, vector.arg); }});
+        }
+    }
+
+    void callbacks() {
+        const auto wanted = [&](linux_api::RcuFunction function) { return ours(function); };
+        for (const auto& callback : linux_api::pending_callbacks(machine_.domain(), wanted))
+            found_.push_back({"RCU callback " + name_of(callback.function) +
+                                  (callback.running ? " still runs" : " still waits for a grace period"),
+                              "rcu_barrier()", callback.running, callback.take_back});
     }
 
     void hrtimers() {
@@ -91,8 +124,9 @@ private:
 
     void items() {
         for (const auto& item : machine_.workqueues().busy_items()) {
-            if (!image_.holds(item.work) && !ours(item.func)) continue;
-            const std::string what = "work item " + name_of(item.func) + " still ";
+            const void* const function = linux_api::given_function(item.work, item.func);
+            if (!image_.holds(item.work) && !image_.holds(function)) continue;
+            const std::string what = "work item " + name_of(function) + " still ";
             if (item.running)
                 found_.push_back(
                     {what + "runs on workqueue '" + item.wq->name() + "'", "cancel_work_sync()", true, {}});

@@ -167,8 +167,19 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     [[maybe_unused]] static const int at_exit = std::atexit(&ModuleImage::rearm_all);
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
     module->image_ = std::make_shared<ModuleImage>(file, module->name_);
-    set_parameters(domain, module->image_->info(), values);
     enter(module);
+    try {
+        // A set function of the module's is its code already: it runs as the caller, and may die.
+        CurrentScope scope(domain.self());
+        set_parameters(domain, module->image_->info(), values);
+    } catch (const ModuleExit&) {
+        module->abandon();
+        throw ModuleDied("a parameter's set function of module '" + module->name() +
+                         "' died; the machine's log has the report");
+    } catch (...) {
+        module->abandon();
+        throw;
+    }
     return module;
 }
 
@@ -226,7 +237,14 @@ int LoadedModule::references() const noexcept {
 
 ParameterValues LoadedModule::parameters() const {
     const auto mapped = image();
-    return mapped == nullptr ? ParameterValues{} : parameter_values(mapped->info());
+    if (mapped == nullptr) return {};
+    if (!domain().running()) return parameter_values(mapped->info());
+    CurrentScope scope(domain().self());
+    try {
+        return parameter_values(mapped->info());
+    } catch (const ModuleExit&) {
+        throw ModuleDied("a parameter's get function of module '" + name_ + "' died; the machine's log has the report");
+    }
 }
 
 ParameterValues LoadedModule::information() const {

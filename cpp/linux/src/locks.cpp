@@ -93,9 +93,17 @@ int sleep_until(RwSem* sem, Try&& attempt, const char* call, bool interruptible)
     throw_unless_ok(result, call);
     return 0;
 }
-void leave(RwSem* sem, std::int32_t change) {
-    __atomic_fetch_add(&sem->count, change, __ATOMIC_SEQ_CST);
-    usable(&sem->waiters, "up").wake_all();
+// Who leaves must have been in: a reader counts one, the writer -1.
+void leave(RwSem* sem, std::int32_t change, const char* call) {
+    std::int32_t before = __atomic_load_n(&sem->count, __ATOMIC_RELAXED);
+    do {
+        if (change < 0 ? before <= 0 : before != -1) {
+            warn_once(here(), call, std::string("DEBUG_RWSEMS_WARN_ON: ") + call + ": it is not held this way");
+            return;
+        }
+    } while (
+        !__atomic_compare_exchange_n(&sem->count, &before, before + change, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    usable(&sem->waiters, call).wake_all();
 }
 
 WaitResult lock_mutex(Mutex* mutex) {
@@ -190,7 +198,7 @@ int bh_linux_down_read_interruptible(RwSem* sem) {
     return sleep_until(sem, [&] { return try_read(sem->count); }, "down_read", true);
 }
 int bh_linux_down_read_trylock(RwSem* sem) { return try_read(sem->count) ? 1 : 0; }
-void bh_linux_up_read(RwSem* sem) { leave(sem, -1); }
+void bh_linux_up_read(RwSem* sem) { leave(sem, -1, "up_read"); }
 void bh_linux_down_write(RwSem* sem) {
     sleep_until(sem, [&] { return try_write(sem->count); }, "down_write", false);
 }
@@ -198,9 +206,12 @@ int bh_linux_down_write_killable(RwSem* sem) {
     return sleep_until(sem, [&] { return try_write(sem->count); }, "down_write", true);
 }
 int bh_linux_down_write_trylock(RwSem* sem) { return try_write(sem->count) ? 1 : 0; }
-void bh_linux_up_write(RwSem* sem) { leave(sem, 1); }
-void bh_linux_downgrade_write(RwSem* sem) { leave(sem, 2); }
-int bh_linux_rwsem_is_locked(RwSem* sem) { return __atomic_load_n(&sem->count, __ATOMIC_RELAXED) != 0 ? 1 : 0; }
+void bh_linux_up_write(RwSem* sem) { leave(sem, 1, "up_write"); }
+void bh_linux_downgrade_write(RwSem* sem) { leave(sem, 2, "downgrade_write"); }
+int bh_linux_rwsem_is_locked(RwSem* sem) {
+    poll();
+    return __atomic_load_n(&sem->count, __ATOMIC_RELAXED) != 0 ? 1 : 0;
+}
 
 }  // extern "C"
 

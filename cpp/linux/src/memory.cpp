@@ -15,6 +15,7 @@ namespace {
 
 constexpr unsigned kMaySleep = 0x400, kZero = 0x100;  // __GFP_DIRECT_RECLAIM, __GFP_ZERO
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kPercpuDistance = 32 * 1024;   // of one CPU's copy to the next one's
 void* const kNothing = reinterpret_cast<void*>(16);  // ZERO_SIZE_PTR
 
 void check_context(unsigned flags, const char* call) {
@@ -117,22 +118,16 @@ void bh_linux_kmem_cache_destroy(Cache* cache) {
     delete cache;
 }
 
-// One of each CPU, at equal distances; the distance stands before the first.
+// One of each CPU, at the distance that all such memory has: the address of a field is enough to find it.
 void* bh_linux_alloc_percpu(std::size_t size, std::size_t align) {
-    const std::size_t a = align < 64 ? 64 : align, distance = (size + a - 1) / a * a;
-    auto* memory = static_cast<char*>(std::aligned_alloc(a, a + distance * here().nr_cpus));
+    if (size > kPercpuDistance) return nullptr;
+    const unsigned cpus = here().nr_cpus;
+    auto* memory = static_cast<char*>(std::aligned_alloc(align < 64 ? 64 : align, kPercpuDistance * cpus));
     if (memory == nullptr) return nullptr;
-    std::memset(memory, 0, a + distance * here().nr_cpus);
-    std::memcpy(memory + a - 2 * sizeof(std::size_t), &distance, sizeof distance);
-    std::memcpy(memory + a - sizeof(std::size_t), &a, sizeof a);
-    return memory + a;
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) std::memset(memory + cpu * kPercpuDistance, 0, size);
+    return memory;
 }
-void bh_linux_free_percpu(void* first) {
-    if (first == nullptr) return;
-    std::size_t a = 0;
-    std::memcpy(&a, static_cast<char*>(first) - sizeof a, sizeof a);
-    std::free(static_cast<char*>(first) - a);
-}
+void bh_linux_free_percpu(void* first) { std::free(first); }
 
 // The variables that a module defines per CPU: CPU 0 has the originals, the others copies of their first values.
 struct bh_linux_percpu_area {
@@ -140,11 +135,7 @@ struct bh_linux_percpu_area {
 };
 void* bh_linux_per_cpu(void* object, unsigned cpu, char* begin, char* end, bh_linux_percpu_area* area) {
     auto* at = static_cast<char*>(object);
-    if (at < begin || at >= end) {
-        std::size_t distance = 0;
-        std::memcpy(&distance, at - 2 * sizeof distance, sizeof distance);
-        return at + cpu * distance;
-    }
+    if (at < begin || at >= end) return at + cpu * kPercpuDistance;
     if (cpu == 0) return at;
     return area->copies + static_cast<std::size_t>(cpu - 1) * static_cast<std::size_t>(end - begin) + (at - begin);
 }
@@ -156,6 +147,11 @@ void bh_linux_percpu_setup(char* begin, char* end, bh_linux_percpu_area* area) {
     if (area->copies == nullptr) std::abort();
     for (unsigned cpu = 1; cpu < kMaxCpus; ++cpu) std::memcpy(area->copies + (cpu - 1) * size, begin, size);
 }
+// When it is unmapped.
+void bh_linux_percpu_release(bh_linux_percpu_area* area) {
+    std::free(area->copies);
+    area->copies = nullptr;
+}
 
 // User space is the caller's own memory; only a null pointer is a bad address.
 unsigned long bh_linux_copy_user(void* to, const void* from, unsigned long n, const void* user) {
@@ -165,6 +161,7 @@ unsigned long bh_linux_copy_user(void* to, const void* from, unsigned long n, co
 }
 long bh_linux_strncpy_from_user(char* to, const char* from, long n) {
     if (from == nullptr) return -EFAULT;
+    if (n <= 0) return 0;
     const auto length = static_cast<long>(strnlen(from, static_cast<std::size_t>(n)));
     std::memcpy(to, from, static_cast<std::size_t>(length));
     if (length < n) to[length] = '\0';

@@ -1,4 +1,5 @@
-// The records that <linux/module.h> leaves in a module, as C++ reads them. layout.cpp holds them against the C ones.
+// The records that <linux/module.h> leaves in a module, as C++ reads them. layout.cpp holds those of
+// <linux/moduleparam.h> against the C ones.
 #pragma once
 
 #include <cstdint>

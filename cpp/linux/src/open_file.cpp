@@ -247,8 +247,9 @@ int bh_linux_simple_open(Inode* inode, File* file) {
 std::int64_t bh_linux_noop_llseek(File* file, std::int64_t, int) { return file->pos; }
 std::int64_t bh_linux_fixed_size_llseek(File* file, std::int64_t offset, int whence, std::int64_t size) {
     const std::int64_t base = whence == 0 ? 0 : whence == 1 ? file->pos : size;
-    if (whence < 0 || whence > 2 || base + offset < 0 || base + offset > size) return -EINVAL;
-    return file->pos = base + offset;
+    std::int64_t to = 0;
+    if (whence < 0 || whence > 2 || __builtin_add_overflow(base, offset, &to) || to < 0 || to > size) return -EINVAL;
+    return file->pos = to;
 }
 std::int64_t bh_linux_default_llseek(File* file, std::int64_t offset, int whence) {
     return bh_linux_fixed_size_llseek(file, offset, whence == 2 ? -1 : whence, INT64_MAX);

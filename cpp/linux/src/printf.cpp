@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "bottomhalf/base/symbol.hpp"
+#include "error_name.hpp"
 #include "glue.hpp"
 
 namespace bottomhalf::linux_api {
@@ -81,7 +82,7 @@ private:
                 unsigned_value(spec);
                 return p;
             case 'c':
-                out_ += static_cast<char>(va_arg(args_, int));
+                put(spec.pattern("").c_str(), va_arg(args_, int));
                 return p;
             case 's':
                 text(spec, va_arg(args_, const char*));
@@ -191,6 +192,9 @@ private:
     void text(Spec spec, const char* s) {
         spec.conversion = 's';
         if (s == nullptr) s = "(null)";
+        // Linux looks at the pointer, too, before it follows it: not in the first page, and no error pointer.
+        const auto address = reinterpret_cast<std::uintptr_t>(s);
+        if (address < 4096 || address >= static_cast<std::uintptr_t>(-4095)) s = "(efault)";
         put(spec.pattern("").c_str(), s);
     }
     void text(const Spec& spec, const std::string& s) { text(spec, s.c_str()); }
@@ -265,7 +269,7 @@ private:
     std::string error_name(const void* value) {
         const auto number = -static_cast<long>(reinterpret_cast<std::intptr_t>(value));
         if (number <= 0 || number > 4095) return hashed(value);
-        const char* name = strerrorname_np(static_cast<int>(number));
+        const char* name = error_name_of(static_cast<int>(number));
         return name != nullptr ? "-" + std::string(name) : std::to_string(-number);
     }
 

@@ -54,6 +54,24 @@ void write(const char* fmt, va_list args, int& length) {
         open = {domain.log.written(), &self};
 }
 
+// Groups are numbers, so their bytes stand the other way round; a row that is no whole number of groups has none.
+std::string hex_row(const unsigned char* bytes, std::size_t n, std::size_t row, int groupsize, bool ascii) {
+    const bool fits = groupsize == 2 || groupsize == 4 || groupsize == 8;
+    const std::size_t group =
+        fits && n % static_cast<std::size_t>(groupsize) == 0 ? static_cast<unsigned>(groupsize) : 1;
+    std::string line, text;
+    for (std::size_t i = 0; i < n; ++i) {
+        char digits[4];
+        if (i > 0 && i % group == 0) line += ' ';
+        std::snprintf(digits, sizeof digits, "%02x", bytes[i / group * group + group - 1 - i % group]);
+        line += digits;
+        text += bytes[i] >= 0x20 && bytes[i] < 0x7f ? static_cast<char>(bytes[i]) : '.';
+    }
+    if (!ascii) return line;
+    line.resize(2 * row + row / group + 1, ' ');
+    return line + text;
+}
+
 // The module is over; the process goes on.
 [[noreturn]] void die(const char* kind, const std::string& what) {
     modules::module_bug(kind);
@@ -121,23 +139,16 @@ void bh_linux_print_hex_dump(const char* level, const char* prefix, int prefix_t
                              const void* buf, std::size_t len, bool ascii) {
     const auto* bytes = static_cast<const unsigned char*>(buf);
     if (rowsize != 16 && rowsize != 32) rowsize = 16;
-    if (groupsize != 1 && groupsize != 2 && groupsize != 4 && groupsize != 8) groupsize = 1;
-    for (std::size_t at = 0; at < len; at += static_cast<std::size_t>(rowsize)) {
-        char piece[40];
-        std::string line = std::string(level) + prefix;
-        if (prefix_type != 0) {
-            std::snprintf(piece, sizeof piece, "%08zx: ", at);
-            line += piece;
-        }
-        std::string text;
-        for (int i = 0; i < rowsize && at + static_cast<std::size_t>(i) < len; ++i) {
-            const unsigned char byte = bytes[at + static_cast<std::size_t>(i)];
-            std::snprintf(piece, sizeof piece, "%s%02x", i > 0 && i % groupsize == 0 ? " " : "", byte);
-            line += piece;
-            text += byte >= 0x20 && byte < 0x7f ? static_cast<char>(byte) : '.';
-        }
-        if (ascii) line += "  " + text;
-        bh_linux_printk("%s\n", line.c_str());
+    const auto row = static_cast<std::size_t>(rowsize);
+    for (std::size_t at = 0; at < len; at += row) {
+        const std::size_t n = len - at < row ? len - at : row;
+        const std::string text = hex_row(bytes + at, n, row, groupsize, ascii);
+        if (prefix_type == 1)
+            bh_linux_printk("%s%s%p: %s\n", level, prefix, static_cast<const void*>(bytes + at), text.c_str());
+        else if (prefix_type == 2)
+            bh_linux_printk("%s%s%08zx: %s\n", level, prefix, at, text.c_str());
+        else
+            bh_linux_printk("%s%s%s\n", level, prefix, text.c_str());
     }
 }
 

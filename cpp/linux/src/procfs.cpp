@@ -46,6 +46,13 @@ Node* add(Node node) {
     if (added == nullptr) warn(here(), "proc_register", "proc_dir_entry '" + path + "' already registered");
     return added;
 }
+// debugfs has error pointers, which its other functions take for a parent that is not there.
+Node* add_debug(Node node) {
+    const std::string path = node.path;
+    if (Node* added = files().add(std::move(node))) return added;
+    log(here(), LogLevel::err, "debugfs: '" + path + "' already present!");
+    return reinterpret_cast<Node*>(static_cast<std::intptr_t>(-EEXIST));
+}
 
 int open_shown(Inode* inode, File* file) {
     const auto* shown = static_cast<const Shown*>(inode->priv);
@@ -77,13 +84,13 @@ Node* add_shown(const char* name, unsigned mode, void* parent, Shown what) {
     return add(std::move(node));
 }
 
-Node* add_directory(const char* root, const char* name, void* parent, const void* caller) {
+Node directory(const char* root, const char* name, void* parent, const void* caller) {
     Node node;
     node.code = caller;  // whose module it is
     node.path = below(root, parent, name);
     node.mode = 0555;
     node.directory = true;
-    return add(std::move(node));
+    return node;
 }
 
 void remove_entry(const void* entry) {
@@ -121,7 +128,7 @@ Node* bh_linux_proc_create_seq_private(const char* name, unsigned short mode, vo
     return add_shown(name, mode, parent, {nullptr, op, size, data});
 }
 Node* bh_linux_proc_mkdir(const char* name, void* parent) {
-    return add_directory("/proc", name, parent, __builtin_return_address(0));
+    return add(directory("/proc", name, parent, __builtin_return_address(0)));
 }
 void bh_linux_remove_proc_entry(const char* name, void* parent) {
     if (!files().remove(below("/proc", parent, name)))
@@ -135,7 +142,7 @@ void bh_linux_proc_set_size(void*, std::int64_t) {}
 void* bh_linux_pde_data(const Inode* inode) { return inode->priv; }
 
 Node* bh_linux_debugfs_create_dir(const char* name, void* parent) {
-    return add_directory("/sys/kernel/debug", name, parent, __builtin_return_address(0));
+    return add_debug(directory("/sys/kernel/debug", name, parent, __builtin_return_address(0)));
 }
 Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* parent, void* data,
                                    const FileOps* ops) {
@@ -145,7 +152,7 @@ Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* 
     node.code = ops;
     node.ops = *ops;
     node.data = data;
-    return add(std::move(node));
+    return add_debug(std::move(node));
 }
 void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent, void* value, unsigned size,
                              int kind) {
@@ -176,7 +183,7 @@ void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent
         std::memcpy(value, &v, size);
         return 0;
     };
-    add(std::move(node));
+    add_debug(std::move(node));
 }
 Node* bh_linux_debugfs_create_blob(const char* name, unsigned short mode, void* parent, const Blob* blob) {
     Node node;

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "glue.hpp"
+#include "workqueue.hpp"
 
 namespace bottomhalf::linux_api {
 
@@ -40,6 +41,7 @@ void bh_linux_timer_setup(Timer* timer, void (*function)(Timer*), unsigned flags
         warn_once(here(), "timer_setup", "timer_setup: unknown flags");
         flags &= kTimerFlags;
     }
+    take_back_before_init(timer);
     new (timer) Timer;
     timer_setup(*timer, function, flags);
 }

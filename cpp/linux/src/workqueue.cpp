@@ -1,4 +1,6 @@
 // <linux/workqueue.h>: workqueues and what runs on them. Delayed items are in delayed_work.cpp.
+#include "workqueue.hpp"
+
 #include <cerrno>
 #include <cstring>
 
@@ -54,7 +56,10 @@ void flush(Workqueue& wq, const char* call) {
 
 extern "C" {
 
-void bh_linux_init_work(Work* work, WorkFunction func) { new (work) Work(func); }
+void bh_linux_init_work(Work* work, WorkFunction func) {
+    take_back_before_init(work);
+    new (work) Work(func);
+}
 
 Workqueue* bh_linux_system_wq(int which) { return subsystem().system(static_cast<SystemWq>(which)).get(); }
 

@@ -6,7 +6,6 @@
 namespace bottomhalf {
 
 namespace {
-constexpr int kMaxIrq = 4095;
 // Linux: of 100000 interrupts more than 99900 unhandled ones, less than 100 ms apart, make a line nobody cares for.
 constexpr unsigned kSpuriousWindow = 100000, kSpuriousLimit = 99900;
 // A thread function that is not through after this time is not waited for by a halting machine.
@@ -174,6 +173,7 @@ void IrqLine::handle(unsigned cpu, Task& self) {
             return;
         }
         in_progress_ = true;
+        handled_by_ = &self;
         latched_ = false;
         actions = actions_;
     }
@@ -371,73 +371,20 @@ void IrqLine::synchronize(Nanoseconds deadline) {
     for (auto& action : actions()) order_acquire(action.get(), Handover::end);
 }
 
-IrqController::IrqController(Domain& domain) : domain_(domain) {
-    for (unsigned i = 0; i < domain.nr_cpus; ++i) per_cpu_.push_back(std::make_unique<PerCpu>());
-    domain.irqs = this;
-    domain.hooks.irq_latched = [](Domain& d, unsigned cpu) { return d.irqs->per_cpu_[cpu]->any.load(); };
-    domain.hooks.deliver_irqs = [](Domain& d, unsigned cpu, Task& self) { d.irqs->deliver(cpu, self); };
-}
-
-IrqController::~IrqController() {
-    domain_.hooks.irq_latched = nullptr;
-    domain_.hooks.deliver_irqs = nullptr;
-    domain_.irqs = nullptr;
-}
-
-IrqLine& IrqController::line(int irq) {
-    if (irq < 0 || irq > kMaxIrq)
-        throw InvalidArgument("irq=" + std::to_string(irq) + " is no interrupt line: allowed are 0 to " +
-                              std::to_string(kMaxIrq));
-    RawGuard guard(lock_);
-    auto& slot = lines_[irq];
-    if (slot == nullptr) slot = std::make_unique<IrqLine>(domain_, irq);
-    return *slot;
-}
-
-void IrqController::latch(IrqLine& line, unsigned cpu) {
-    PerCpu& mine = *per_cpu_[cpu];
-    {
-        RawGuard guard(mine.lock);
-        // One bit a line, as in a controller's request register.
-        if (std::find(mine.latched.begin(), mine.latched.end(), &line) == mine.latched.end())
-            mine.latched.push_back(&line);
-        mine.any.store(true);
-    }
-    // The section that had interrupts off may have ended before it could see the latch.
-    if (domain_.cpu(cpu).irq_owner.load() == nullptr) deliver(cpu, domain_.self());
-}
-
-void IrqController::deliver(unsigned cpu, Task& self) {
-    PerCpu& mine = *per_cpu_[cpu];
-    while (mine.any.load()) {
-        int saved_cpu = 0;
-        if (!try_hardirq_enter(self, cpu, saved_cpu)) return;  // its holder delivers
-        std::vector<IrqLine*> lines;
+bool IrqLine::synchronize_hard() {
+    Task& self = domain_.self();
+    for (;;) {
         {
-            RawGuard guard(mine.lock);
-            lines.swap(mine.latched);
-            mine.any.store(false);
+            RawGuard guard(lock_);
+            if (!in_progress_)
+                return std::none_of(actions_.begin(), actions_.end(),
+                                    [](auto& a) { return a->thread_active_ || a->wake_pending_; });
+            if (handled_by_ == &self)
+                throw DeadlockError(
+                    "synchronize_hardirq: called from a handler of this line, it would wait for itself");
         }
-        CurrentScope current(self);
-        for (IrqLine* line : lines) line->handle(cpu, self);
-        hardirq_exit(self, saved_cpu);
+        domain_.substrate->relax(self);
     }
-}
-
-std::vector<std::shared_ptr<IrqAction>> IrqController::actions() {
-    std::vector<IrqLine*> lines;
-    {
-        RawGuard guard(lock_);
-        for (auto& [irq, line] : lines_) lines.push_back(line.get());
-    }
-    std::vector<std::shared_ptr<IrqAction>> all;
-    for (IrqLine* line : lines)
-        for (auto& action : line->actions()) all.push_back(action);
-    return all;
-}
-
-void IrqController::stop() {
-    for (auto& action : actions()) action->line().end(*action);
 }
 
 void IrqLine::end(IrqAction& action) {

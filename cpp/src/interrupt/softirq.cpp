@@ -74,11 +74,32 @@ void Softirqs::cpu_up(unsigned cpu) {
 }
 
 void Softirqs::open(Softirq nr, SoftirqHandler handler, void* arg, bool gated) {
-    auto vector = std::make_unique<Vector>(Vector{handler, arg, gated});
+    auto vector = std::make_unique<Vector>(Vector{handler, arg, gated, nr, false});
     RawGuard guard(open_lock_);
     vectors_[static_cast<unsigned>(nr)].store(vector.get());
     // The one before may still be running somewhere: it lives as long as the machine.
     vector_storage_.push_back(std::move(vector));
+}
+
+void Softirqs::close(Softirq nr, SoftirqHandler handler, void* arg) {
+    RawGuard guard(open_lock_);
+    const Vector* before = nullptr;
+    for (auto& vector : vector_storage_) {
+        if (vector->nr != nr) continue;
+        if (vector->handler == handler && vector->arg == arg)
+            vector->closed = true;
+        else if (!vector->closed)
+            before = vector.get();
+    }
+    vectors_[static_cast<unsigned>(nr)].store(before);
+}
+
+std::vector<Softirqs::Opened> Softirqs::opened() {
+    std::vector<Opened> all;
+    RawGuard guard(open_lock_);
+    for (auto& vector : vector_storage_)
+        if (!vector->closed) all.push_back({vector->nr, vector->handler, vector->arg});
+    return all;
 }
 
 void Softirqs::wake_ksoftirqd(unsigned cpu) noexcept {

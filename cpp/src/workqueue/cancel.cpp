@@ -78,6 +78,7 @@ bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nan
             if (armed) enable_work(work);
         }
     } restore{work, !disable};
+    explore_point();
     WorkqueueSubsystem::flush_item(work, deadline, true);
     return was_pending;
 }

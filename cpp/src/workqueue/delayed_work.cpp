@@ -115,7 +115,8 @@ bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
         if (taken == 1) {
             DelayedWorks::armed(*dwork.wq, -1);
             queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
-            break;
+            // No preemption point in between: the caller gets to wait even where a worker of a higher level was woken.
+            return WorkqueueSubsystem::flush_item(dwork.work, deadline, false);
         }
         poll_turn();  // its timer fires just now, and will have queued it
     }

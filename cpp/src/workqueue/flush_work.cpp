@@ -119,7 +119,6 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     if (Task* task = current_task())
         if (LockGraph* graph = lock_graph_of(*task)) [[unlikely]]
             graph->before(*task, &work, [&] { return lock_name(*task->domain.load(), work); });
-    explore_point();
     Barrier barrier;
     Task* self = nullptr;
     for (;;) {
@@ -178,6 +177,9 @@ bool WorkqueueSubsystem::flush_item(Work& work, Nanoseconds deadline, bool from_
     return true;
 }
 
-bool flush_work(Work& work, Nanoseconds deadline) { return WorkqueueSubsystem::flush_item(work, deadline, false); }
+bool flush_work(Work& work, Nanoseconds deadline) {
+    explore_point();
+    return WorkqueueSubsystem::flush_item(work, deadline, false);
+}
 
 }  // namespace bottomhalf

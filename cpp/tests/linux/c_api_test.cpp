@@ -2,6 +2,7 @@
 // machine.
 #include <string>
 
+#include "kthread.hpp"
 #include "support/machine_fixture.hpp"
 
 extern "C" {
@@ -49,7 +50,21 @@ BH_C_TEST(c_tasklets)
 BH_C_TEST(c_interrupts)
 BH_C_TEST(c_softirq_vector)
 BH_C_TEST(c_timers)
+BH_C_TEST(c_founding_names)
+BH_C_TEST(c_flush_scheduled_work)
 BH_C_TEST(c_old_forms)
+BH_C_TEST(c_old_delays)
+BH_C_TEST(c_init_of_what_is_active)
+BH_C_TEST(c_cross_calls)
+BH_C_TEST(c_irq_work)
+BH_C_TEST(c_handler_that_enables_interrupts)
+BH_C_TEST(c_percpu_fields)
+BH_C_TEST(c_rcu_callbacks)
+BH_C_TEST(c_rcu_callback_that_calls_again)
+BH_C_TEST(c_hrtimer_frees_itself)
+BH_C_TEST(c_hrtimer_cancelled_by_its_softirq)
+BH_C_TEST(c_hrtimer_misuse)
+BH_C_TEST(c_kthread_that_ends_itself)
 BH_C_TEST(c_hrtimers)
 BH_C_TEST(c_contexts)
 BH_C_TEST(c_jiffies)
@@ -76,6 +91,26 @@ TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     EXPECT_EQ(count("Trying to free already-free IRQ 42"), 1u);
 }
 
+TEST_P(CApi, WhatIsSetUpWhileItIsActiveIsReported) {
+    ASSERT_EQ(c_init_of_what_is_active(), 0) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: work_struct hint: "), 1u) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: delayed_work hint: "), 1u);
+    EXPECT_EQ(count("ODEBUG: init active object type: timer_list hint: "), 1u);
+    ASSERT_EQ(c_hrtimer_misuse(), 0) << log_text();
+    EXPECT_EQ(count("ODEBUG: init active object type: hrtimer"), 1u);
+    EXPECT_EQ(count("hrtimer_start: the timer was never set up"), 1u);
+    ASSERT_EQ(c_handler_that_enables_interrupts(), 0) << log_text();
+    EXPECT_EQ(count("local_irq_enable: in a hard interrupt, which keeps interrupts off"), 1u);
+}
+
+TEST_P(CApi, AThreadThatToldOfItsEndRunsNoCodeOfTheModules) {
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_EQ(c_kthread_that_ends_itself(), 0) << log_text();
+        EXPECT_TRUE(linux_api::running_kthreads(domain()).empty());
+    }
+    EXPECT_EQ(count("DEBUG_RWSEMS_WARN_ON: up_read"), 1u);
+}
+
 TEST_P(CApi, LinesOfTheLog) {
     ASSERT_EQ(c_log_lines(), 0) << log_text();
     const auto lines = domain().log.lines();
@@ -88,6 +123,8 @@ TEST_P(CApi, LinesOfTheLog) {
     EXPECT_EQ(lines[3].text, "lines");
     EXPECT_EQ(lines[3].level, LogLevel::err);
     EXPECT_EQ(lines[4].text, "debug 1");
+    EXPECT_EQ(lines[5].text, "hex 00000000: 64636261 68676665 34333231 38373635  abcdefgh12345678");
+    EXPECT_EQ(lines[6].text, "hex 00000010: 41 42                                            AB");
     EXPECT_EQ(count("never"), 0u);
     EXPECT_EQ(count("often"), 10u);
     // Once in the life of a module, which here is the process.

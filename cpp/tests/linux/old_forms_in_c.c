@@ -2,6 +2,7 @@
 #define BOTTOMHALF_LEGACY_API
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #pragma GCC diagnostic ignored "-Wcast-function-type"
+#pragma GCC diagnostic ignored "-Wattribute-warning"
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
@@ -22,6 +23,37 @@ static void old_timer(unsigned long data) { complete((struct completion *)data);
 static DECLARE_WORK(declared, old_work, &value);
 DECLARE_WORK(visible, old_work, &value);
 static DECLARE_TASKLET(declared_tasklet, old_tasklet, 42);
+
+/* Until 2.6.20 a work_struct could be queued with a delay. */
+static void current_form(struct work_struct *work) {
+    (void)work;
+    work_sum += 100;
+}
+int c_old_delays(void);
+int c_old_delays(void) {
+    struct workqueue_struct *wq = create_singlethread_workqueue("old");
+    struct work_struct old, mixed;
+    struct delayed_work modern;
+    work_sum = 0;
+    INIT_WORK(&old, old_work, &value);
+    INIT_WORK(&mixed, current_form);
+    INIT_DELAYED_WORK_DEFERRABLE(&modern, current_form);
+    CHECK(schedule_delayed_work(&old, 1) && !schedule_delayed_work(&old, 1));
+    CHECK(queue_delayed_work(wq, &mixed, 1000 * HZ) && !queue_delayed_work(wq, &mixed, 1));
+    CHECK(cancel_delayed_work(&mixed) && !cancel_delayed_work(&mixed));
+    CHECK(queue_delayed_work(wq, &mixed, 0));
+    flush_workqueue(wq);
+    CHECK(work_sum % 100 == 0 ? work_sum == 100 : work_sum == 107);
+    while (READ_ONCE(work_sum) != 107) msleep(1);
+    cancel_rearming_delayed_work(&old);
+    CHECK(queue_delayed_work_on(1, wq, &modern, 1000 * HZ) && delayed_work_pending(&modern));
+    CHECK(cancel_delayed_work_sync(&modern) && !cancel_delayed_work(&modern));
+    CHECK(schedule_delayed_work_on(1, &modern, 0));
+    flush_delayed_work(&modern);
+    CHECK(work_sum == 207);
+    destroy_workqueue(wq);
+    return 0;
+}
 
 int c_old_forms(void);
 int c_old_forms(void) {

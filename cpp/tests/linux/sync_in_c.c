@@ -5,6 +5,7 @@
 #include <linux/kfifo.h>
 #include <linux/kref.h>
 #include <linux/kthread.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -202,6 +203,38 @@ struct counted {
     struct kref ref;
     int released;
 };
+static struct completion thread_over;
+static int completes_and_exits(void *data) {
+    (void)data;
+    kthread_complete_and_exit(&thread_over, 5);
+}
+static void exits(struct work_struct *work) {
+    (void)work;
+    kthread_exit(0);
+}
+int c_kthread_that_ends_itself(void);
+int c_kthread_that_ends_itself(void) {
+    DECLARE_RWSEM(sem);
+    DEFINE_MUTEX(mutex);
+    struct work_struct work;
+    init_completion(&thread_over);
+    CHECK(!IS_ERR(kthread_run(completes_and_exits, NULL, "leaves")));
+    wait_for_completion(&thread_over);
+    INIT_WORK(&work, exits); /* a worker is not the module's to end */
+    schedule_work(&work);
+    flush_work(&work);
+    mutex_lock(&mutex);
+    CHECK(lockdep_is_held(&mutex) && !lockdep_is_held(&sem));
+    mutex_unlock(&mutex);
+    down_read(&sem);
+    lockdep_assert_held(&sem);
+    up_read(&sem);
+    up_read(&sem); /* warns */
+    CHECK(!rwsem_is_locked(&sem) && down_write_trylock(&sem));
+    up_write(&sem);
+    return 0;
+}
+
 static void release(struct kref *ref) { container_of(ref, struct counted, ref)->released = 1; }
 int c_containers(void);
 int c_containers(void) {

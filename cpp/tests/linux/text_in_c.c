@@ -2,6 +2,7 @@
 #include <linux/bitops.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
+#include <linux/kdev_t.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/module.h>
@@ -27,6 +28,10 @@ int c_formats(void) {
     CHECK(strcmp(text, "01 02 ab") == 0);
     sprintf(text, "%pe", ERR_PTR(-EINVAL));
     CHECK(strcmp(text, "-EINVAL") == 0);
+    sprintf(text, "%pe %pe", ERR_PTR(-512), ERR_PTR(-2));
+    CHECK(strcmp(text, "-ERESTARTSYS -ENOENT") == 0);
+    sprintf(text, "%3c|%-3c|%s|%s", 'a', 'b', (char *)40, (char *)ERR_PTR(-ENOMEM));
+    CHECK(strcmp(text, "  a|b  |(efault)|(efault)") == 0);
     cpumask_clear(&mask);
     cpumask_set_cpu(0, &mask);
     cpumask_set_cpu(1, &mask);
@@ -48,6 +53,7 @@ int c_log_lines(void) {
     pr_err("two\nlines\n");
     printk(KERN_DEBUG "debug %d\n", 1);
     pr_debug("never %d\n", 2);
+    print_hex_dump(KERN_INFO, "hex ", DUMP_PREFIX_OFFSET, 16, 4, "abcdefgh12345678AB", 18, true);
     for (int i = 0; i < 20; ++i) pr_warn_ratelimited("often\n");
     for (int i = 0; i < 3; ++i) pr_notice_once("once\n");
     WARN_ON(1 == 1);
@@ -94,6 +100,8 @@ int c_lists(void) {
 
 int c_numbers(void);
 int c_numbers(void) {
+    CHECK(DIV_ROUND_CLOSEST(0u, 2u) == 0 && DIV_ROUND_CLOSEST(3u, 2u) == 2 && DIV_ROUND_CLOSEST(-3, 2) == -2);
+    CHECK(DIV_ROUND_CLOSEST(0, 3) == 0 && DIV_ROUND_CLOSEST(-1, 3) == 0 && MKDEV(4095, 1) >> MINORBITS == 4095);
     int i = 0;
     unsigned long bits[2] = {0, 0};
     atomic_t a = ATOMIC_INIT(1);

@@ -215,7 +215,8 @@ int c_attributes(void) {
     struct workqueue_attrs *attrs = alloc_workqueue_attrs();
     struct holder h;
     CHECK(wq != NULL && attrs != NULL);
-    attrs->nice = 5;
+    CHECK(MIN_NICE == -20 && MAX_NICE == 19 && NICE_WIDTH == 40);
+    attrs->nice = MAX_NICE;
     cpumask_clear(attrs->cpumask);
     cpumask_set_cpu(1, attrs->cpumask);
     attrs->affn_scope = WQ_AFFN_CPU;

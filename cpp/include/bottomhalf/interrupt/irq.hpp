@@ -83,6 +83,9 @@ public:
     void wake_thread(void* dev);
     // Linux: synchronize_irq.
     void synchronize(Nanoseconds deadline = kForever);
+    // Linux: synchronize_hardirq: waits for primary handlers alone, without sleeping. RETURNS: no thread of the line is
+    // active either. Throws DeadlockError from a handler of the line. CONTEXT: any.
+    bool synchronize_hard();
     unsigned depth() const;
     std::uint64_t handled() const noexcept { return handled_.get(); }
 
@@ -103,6 +106,7 @@ private:
     unsigned depth_ = 0;                               // L: disable depth
     unsigned masked_ = 0;                              // L: one-shot threads that have not finished
     bool in_progress_ = false;                         // L
+    const Task* handled_by_ = nullptr;                 // L: while it is in progress
     bool latched_ = false;                             // L
     unsigned last_cpu_ = 0;                            // L: where a replay goes
     unsigned seen_ = 0, unhandled_ = 0;                // L: for "nobody cared"
@@ -118,16 +122,27 @@ public:
     IrqLine& line(int irq);  // made on first use; throws InvalidArgument when negative or above 4095
     // Every registration on every line.
     std::vector<std::shared_ptr<IrqAction>> actions();
+    // An interrupt of no line (Linux: what one CPU sends another): function(arg) in hard-interrupt context on that CPU,
+    // in the calling thread before this returns or, where the CPU has interrupts off, by whoever turns them on.
+    // CONTEXT: any.
+    void interrupt(unsigned cpu, void (*function)(void*), void* arg);
     void stop();  // frees every action, joins the threads
 
 private:
     friend class IrqLine;
     struct PerCpu {
+        struct Call {
+            void (*function)(void*);
+            void* arg;
+        };
         RawLock lock;
         std::vector<IrqLine*> latched;  // L: lock
+        std::vector<Call> calls;        // L: lock
         Atomic<bool> any{false};
     };
     void latch(IrqLine& line, unsigned cpu);
+    void call(void (*function)(void*), void* arg);
+    void deliver_missed(unsigned cpu);
     void deliver(unsigned cpu, Task& self);
 
     Domain& domain_;

@@ -30,9 +30,18 @@ public:
     void start();  // boots ksoftirqd/N. CONTEXT: task
     void stop();   // joins them
 
-    // Sets the handler of a vector; it stays for the machine's life (Linux: open_softirq). `gated`: the handler itself
-    // runs behind a gate.
+    // Sets the handler of a vector (Linux: open_softirq). `gated`: the handler itself runs behind a gate.
     void open(Softirq nr, SoftirqHandler handler, void* arg, bool gated = false);
+    // Linux has no such call: the vector goes back to the handler that it had before that one. A run of it may not be
+    // over yet; it is when its CPU's bottom halves have been free once.
+    void close(Softirq nr, SoftirqHandler handler, void* arg);
+    struct Opened {
+        Softirq nr;
+        SoftirqHandler handler;
+        void* arg;
+    };
+    // Every open() without its close().
+    std::vector<Opened> opened();
     // Linux: raise_softirq. Sets the pending bit and, when no interrupt exit or local_bh_enable of the caller will look
     // at it, wakes ksoftirqd of that CPU.
     void raise(Softirq nr, unsigned cpu) {
@@ -76,9 +85,11 @@ private:
         unsigned id = 0;            // I
     };
     struct Vector {
-        SoftirqHandler handler = nullptr;
-        void* arg = nullptr;
-        bool gated = false;
+        SoftirqHandler handler = nullptr;  // I
+        void* arg = nullptr;               // I
+        bool gated = false;                // I
+        Softirq nr{};                      // I
+        bool closed = false;               // L: open_lock_
     };
     bool must_defer(unsigned cpu, const Task& self) const noexcept;
     // The processing loop. The caller owns the CPU's bottom-half lock.
@@ -89,7 +100,7 @@ private:
     Domain& domain_;
     std::vector<std::unique_ptr<PerCpu>> per_cpu_;
     std::array<Atomic<const Vector*>, kNrSoftirqs> vectors_;
-    std::vector<std::unique_ptr<Vector>> vector_storage_;  // L: open_lock_
+    std::vector<std::unique_ptr<Vector>> vector_storage_;  // L: open_lock_; in the order of open()
     RawLock open_lock_;
     Atomic<bool> stopping_{false};
 };

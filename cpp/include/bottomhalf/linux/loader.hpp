@@ -59,7 +59,8 @@ public:
     ModuleState state() const noexcept { return state_.load(); }
     Domain& domain() const noexcept { return machine_->domain(); }
     int references() const noexcept;  // Linux: module_refcount; 0 when it is unloaded
-    // The present values, as /sys/module/NAME/parameters shows them. Empty when it is unloaded.
+    // The present values, as /sys/module/NAME/parameters shows them. Empty when it is unloaded. Throws ModuleDied when
+    // a get function of its own faults.
     ParameterValues parameters() const;
     // The tags that it was declared with: license, author, description, ...
     ParameterValues information() const;

@@ -7,12 +7,25 @@
 #include <asm/barrier.h>
 
 /* P the functions' prefix, T the object's type, I the integer's. */
+#define __BH_ATOMIC_RETURN(P, T, I, op, builtin, suffix, order)                                                      \
+    static inline I P##_##op##_return##suffix(I i, T *v) { return __atomic_##builtin##_fetch(&v->counter, i, order); } \
+    static inline I P##_fetch_##op##suffix(I i, T *v) { return __atomic_fetch_##builtin(&v->counter, i, order); }
 #define __BH_ATOMIC_OP(P, T, I, op, builtin)                                                                        \
     static inline void P##_##op(I i, T *v) { (void)__atomic_fetch_##builtin(&v->counter, i, __ATOMIC_RELAXED); }     \
-    static inline I P##_##op##_return(I i, T *v) { return __atomic_##builtin##_fetch(&v->counter, i, __ATOMIC_SEQ_CST); } \
-    static inline I P##_##op##_return_relaxed(I i, T *v) { return __atomic_##builtin##_fetch(&v->counter, i, __ATOMIC_RELAXED); } \
-    static inline I P##_fetch_##op(I i, T *v) { return __atomic_fetch_##builtin(&v->counter, i, __ATOMIC_SEQ_CST); } \
-    static inline I P##_fetch_##op##_relaxed(I i, T *v) { return __atomic_fetch_##builtin(&v->counter, i, __ATOMIC_RELAXED); }
+    __BH_ATOMIC_RETURN(P, T, I, op, builtin, , __ATOMIC_SEQ_CST)                                                    \
+    __BH_ATOMIC_RETURN(P, T, I, op, builtin, _relaxed, __ATOMIC_RELAXED)                                            \
+    __BH_ATOMIC_RETURN(P, T, I, op, builtin, _acquire, __ATOMIC_ACQUIRE)                                            \
+    __BH_ATOMIC_RETURN(P, T, I, op, builtin, _release, __ATOMIC_RELEASE)
+/* What may be weaker is not, where nobody can tell. */
+#define __BH_ATOMIC_SWAP(P, T, I, suffix)                                                                           \
+    static inline I P##_xchg##suffix(T *v, I i) { return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST); }    \
+    static inline I P##_cmpxchg##suffix(T *v, I old, I i) {                                                         \
+        __atomic_compare_exchange_n(&v->counter, &old, i, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                    \
+        return old;                                                                                                 \
+    }                                                                                                               \
+    static inline bool P##_try_cmpxchg##suffix(T *v, I *old, I i) {                                                 \
+        return __atomic_compare_exchange_n(&v->counter, old, i, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);              \
+    }
 #define __BH_ATOMIC(P, T, I)                                                                                        \
     static inline I P##_read(const T *v) { return __atomic_load_n(&v->counter, __ATOMIC_RELAXED); }                  \
     static inline I P##_read_acquire(const T *v) { return __atomic_load_n(&v->counter, __ATOMIC_ACQUIRE); }          \
@@ -35,14 +48,10 @@
     static inline bool P##_dec_and_test(T *v) { return P##_sub_return(1, v) == 0; }                                 \
     static inline bool P##_sub_and_test(I i, T *v) { return P##_sub_return(i, v) == 0; }                            \
     static inline bool P##_add_negative(I i, T *v) { return P##_add_return(i, v) < 0; }                             \
-    static inline I P##_xchg(T *v, I i) { return __atomic_exchange_n(&v->counter, i, __ATOMIC_SEQ_CST); }            \
-    static inline I P##_cmpxchg(T *v, I old, I i) {                                                                 \
-        __atomic_compare_exchange_n(&v->counter, &old, i, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                    \
-        return old;                                                                                                 \
-    }                                                                                                               \
-    static inline bool P##_try_cmpxchg(T *v, I *old, I i) {                                                         \
-        return __atomic_compare_exchange_n(&v->counter, old, i, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);              \
-    }                                                                                                               \
+    __BH_ATOMIC_SWAP(P, T, I, )                                                                                     \
+    __BH_ATOMIC_SWAP(P, T, I, _relaxed)                                                                             \
+    __BH_ATOMIC_SWAP(P, T, I, _acquire)                                                                             \
+    __BH_ATOMIC_SWAP(P, T, I, _release)                                                                             \
     static inline I P##_fetch_add_unless(T *v, I a, I u) {                                                          \
         I c = P##_read(v);                                                                                          \
         while (c != u && !P##_try_cmpxchg(v, &c, c + a)) {                                                          \
@@ -67,8 +76,6 @@
 __BH_ATOMIC(atomic, atomic_t, int)
 __BH_ATOMIC(atomic64, atomic64_t, s64)
 __BH_ATOMIC(atomic_long, atomic_long_t, long)
-#define atomic_long_cmpxchg_relaxed atomic_long_cmpxchg
-#define atomic_cmpxchg_relaxed atomic_cmpxchg
 
 #define xchg(ptr, v) __atomic_exchange_n(ptr, v, __ATOMIC_SEQ_CST)
 #define cmpxchg(ptr, old, v)                                                                              \

@@ -64,6 +64,30 @@ static inline unsigned int cpumask_weight(const struct cpumask *m) {
     for (unsigned i = 0; i < NR_CPUS / BITS_PER_LONG; ++i) weight += (unsigned)hweight_long(m->bits[i]);
     return weight;
 }
+static inline bool cpumask_test_and_clear_cpu(unsigned int cpu, struct cpumask *m) {
+    return test_and_clear_bit(cpu, m->bits);
+}
+static inline bool cpumask_andnot(struct cpumask *dst, const struct cpumask *a, const struct cpumask *b) {
+    unsigned long any = 0;
+    for (unsigned i = 0; i < NR_CPUS / BITS_PER_LONG; ++i) any |= dst->bits[i] = a->bits[i] & ~b->bits[i];
+    return any != 0;
+}
+static inline void cpumask_xor(struct cpumask *dst, const struct cpumask *a, const struct cpumask *b) {
+    for (unsigned i = 0; i < NR_CPUS / BITS_PER_LONG; ++i) dst->bits[i] = a->bits[i] ^ b->bits[i];
+}
+static inline bool cpumask_intersects(const struct cpumask *a, const struct cpumask *b) {
+    struct cpumask both;
+    return cpumask_and(&both, a, b);
+}
+static inline bool cpumask_subset(const struct cpumask *a, const struct cpumask *b) {
+    struct cpumask rest;
+    return !cpumask_andnot(&rest, a, b);
+}
+static inline unsigned int cpumask_last(const struct cpumask *m) {
+    unsigned int last = nr_cpu_ids, cpu = cpumask_first(m);
+    for (; cpu < nr_cpu_ids; cpu = cpumask_next((int)cpu, m)) last = cpu;
+    return last;
+}
 static inline bool cpumask_empty(const struct cpumask *m) { return cpumask_weight(m) == 0; }
 static inline bool cpumask_equal(const struct cpumask *a, const struct cpumask *b) {
     for (unsigned i = 0; i < NR_CPUS / BITS_PER_LONG; ++i)

@@ -123,8 +123,14 @@ loff_t fixed_size_llseek(struct file *file, loff_t offset, int whence, loff_t si
 /* The path it was opened by, at the end of the buffer; -ENAMETOOLONG. */
 char *file_path(struct file *file, char *buffer, int size) __bh_symbol(file_path);
 
-int alloc_chrdev_region(dev_t *dev, unsigned int first, unsigned int count, const char *name)
+int __bh_alloc_chrdev_region(u32 *dev, unsigned int first, unsigned int count, const char *name)
     __bh_symbol(alloc_chrdev_region);
+static inline int alloc_chrdev_region(dev_t *dev, unsigned int first, unsigned int count, const char *name) {
+    u32 number = 0;
+    const int error = __bh_alloc_chrdev_region(&number, first, count, name);
+    if (error == 0) *dev = number;
+    return error;
+}
 int register_chrdev_region(dev_t first, unsigned int count, const char *name) __bh_symbol(register_chrdev_region);
 void unregister_chrdev_region(dev_t first, unsigned int count) __bh_symbol(unregister_chrdev_region);
 int register_chrdev(unsigned int major, const char *name, const struct file_operations *fops)

@@ -27,7 +27,7 @@ static inline bool __hash_empty(struct hlist_head *table, unsigned int size) {
 #define hash_empty(table) __hash_empty(table, HASH_SIZE(table))
 #define hash_hashed(node) (!hlist_unhashed(node))
 #define hash_del(node) hlist_del_init(node)
-#define hash_del_rcu(node) hlist_del_rcu(node)
+#define hash_del_rcu(node) hlist_del_init_rcu(node)
 #define hash_for_each_rcu(table, bkt, obj, member) hash_for_each(table, bkt, obj, member)
 #define hash_for_each_possible_rcu(table, obj, member, key) hash_for_each_possible(table, obj, member, key)
 #define hash_add(table, node, key) hlist_add_head(node, &(table)[hash_min(key, HASH_BITS(table))])

@@ -15,15 +15,20 @@ enum hrtimer_mode {
     HRTIMER_MODE_ABS_PINNED = HRTIMER_MODE_ABS | HRTIMER_MODE_PINNED,
     HRTIMER_MODE_REL_PINNED = HRTIMER_MODE_REL | HRTIMER_MODE_PINNED,
     HRTIMER_MODE_ABS_SOFT = HRTIMER_MODE_ABS | HRTIMER_MODE_SOFT,
-    HRTIMER_MODE_REL_SOFT = HRTIMER_MODE_REL | HRTIMER_MODE_SOFT
+    HRTIMER_MODE_REL_SOFT = HRTIMER_MODE_REL | HRTIMER_MODE_SOFT,
+    HRTIMER_MODE_ABS_PINNED_SOFT = HRTIMER_MODE_ABS_PINNED | HRTIMER_MODE_SOFT,
+    HRTIMER_MODE_REL_PINNED_SOFT = HRTIMER_MODE_REL_PINNED | HRTIMER_MODE_SOFT,
+    HRTIMER_MODE_ABS_HARD = HRTIMER_MODE_ABS | HRTIMER_MODE_HARD,
+    HRTIMER_MODE_REL_HARD = HRTIMER_MODE_REL | HRTIMER_MODE_HARD,
+    HRTIMER_MODE_ABS_PINNED_HARD = HRTIMER_MODE_ABS_PINNED | HRTIMER_MODE_HARD,
+    HRTIMER_MODE_REL_PINNED_HARD = HRTIMER_MODE_REL_PINNED | HRTIMER_MODE_HARD
 };
 enum hrtimer_restart { HRTIMER_NORESTART, HRTIMER_RESTART };
 
 struct hrtimer {
     enum hrtimer_restart (*function)(struct hrtimer *);
     ktime_t __expires;
-    u64 __armed;   /* which arming is meant; 0: none */
-    u32 __running;
+    u32 __set_up;
     u32 __soft;
 };
 
@@ -38,6 +43,8 @@ void hrtimer_start(struct hrtimer *timer, ktime_t time, const enum hrtimer_mode 
 int hrtimer_try_to_cancel(struct hrtimer *timer) __bh_symbol(hrtimer_try_to_cancel);
 int hrtimer_cancel(struct hrtimer *timer) __bh_symbol(hrtimer_cancel);
 bool hrtimer_active(const struct hrtimer *timer) __bh_symbol(hrtimer_active);
+bool hrtimer_is_queued(const struct hrtimer *timer) __bh_symbol(hrtimer_is_queued);
+bool hrtimer_callback_running(const struct hrtimer *timer) __bh_symbol(hrtimer_callback_running);
 u64 hrtimer_forward(struct hrtimer *timer, ktime_t now, ktime_t interval) __bh_symbol(hrtimer_forward);
 static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*function)(struct hrtimer *), int clock,
                                  enum hrtimer_mode mode) {
@@ -60,6 +67,4 @@ static inline ktime_t hrtimer_cb_get_time(struct hrtimer *timer) {
     (void)timer;
     return ktime_get();
 }
-static inline bool hrtimer_is_queued(struct hrtimer *timer) { return timer->__armed != 0; }
-static inline bool hrtimer_callback_running(struct hrtimer *timer) { return timer->__running != 0; }
 #endif

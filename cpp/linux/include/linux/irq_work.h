@@ -1,4 +1,4 @@
-/* Work for the end of a hard interrupt: here it is done in one, at once or when interrupts come on again. */
+/* A function in a hard interrupt of its own: at once or, where interrupts are off, when they come on again. */
 #ifndef _LINUX_IRQ_WORK_H
 #define _LINUX_IRQ_WORK_H
 #include <linux/types.h>

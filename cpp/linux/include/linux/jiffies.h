@@ -47,12 +47,19 @@ static inline unsigned long usecs_to_jiffies(unsigned int u) {
     return (unsigned long)(((u64)u * HZ + 999999) / 1000000);
 }
 static inline unsigned long nsecs_to_jiffies(u64 n) { return (unsigned long)((unsigned __int128)n * HZ / 1000000000); }
-#define secs_to_jiffies(s) ((s) * HZ)
+#define secs_to_jiffies(s) ((unsigned long)((s) * HZ))
 static inline unsigned int jiffies_to_msecs(unsigned long j) { return (unsigned int)(((u64)j * 1000 + HZ - 1) / HZ); }
 static inline unsigned int jiffies_to_usecs(unsigned long j) {
     return (unsigned int)(((u64)j * 1000000 + HZ - 1) / HZ);
 }
 static inline u64 jiffies_to_nsecs(unsigned long j) { return (u64)((unsigned __int128)j * 1000000000 / HZ); }
+static inline u64 jiffies64_to_nsecs(u64 j) { return jiffies_to_nsecs((unsigned long)j); }
+static inline u64 jiffies64_to_msecs(u64 j) { return (j * 1000 + HZ - 1) / HZ; }
+static inline u64 nsecs_to_jiffies64(u64 n) { return nsecs_to_jiffies(n); }
+static inline unsigned int jiffies_delta_to_msecs(long delta) {
+    return jiffies_to_msecs(delta > 0 ? (unsigned long)delta : 0);
+}
+static inline unsigned long clock_t_to_jiffies(unsigned long x) { return x * HZ / USER_HZ; }
 static inline clock_t jiffies_to_clock_t(unsigned long j) { return (clock_t)((u64)j * USER_HZ / HZ); }
 static inline unsigned long timespec64_to_jiffies(const struct timespec64 *value) {
     return (unsigned long)value->tv_sec * HZ + (unsigned long)(((u64)value->tv_nsec * HZ + 999999999) / 1000000000);

@@ -45,6 +45,8 @@ static inline int __bh_kfifo_alloc(struct __kfifo *f, unsigned int size, unsigne
     f->esize = esize;
     return f->data != NULL ? 0 : -ENOMEM;
 }
+/* The size of a static one: a power of two, at least 2. */
+#define __bh_kfifo_size(size) ((size) >= 2 && ((size) & ((size)-1)) == 0 ? (size) : -1)
 /* Bytes to and from user space, at most len; *copied says how many. */
 static inline int __bh_kfifo_to_user(struct __kfifo *f, void *to, unsigned int len, unsigned int *copied) {
     if (to == NULL && len != 0) return -EFAULT;
@@ -60,7 +62,7 @@ static inline int __bh_kfifo_from_user(struct __kfifo *f, const void *from, unsi
 #define __STRUCT_KFIFO(type, size) \
     struct {                       \
         struct __kfifo kfifo;      \
-        type buf[size];            \
+        type buf[__bh_kfifo_size(size)]; \
         type *__type[0];           \
     }
 #define STRUCT_KFIFO(type, size) __STRUCT_KFIFO(type, size)

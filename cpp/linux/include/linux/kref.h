@@ -15,4 +15,15 @@ static inline int kref_put(struct kref *kref, void (*release)(struct kref *kref)
     release(kref);
     return 1;
 }
+/* release() gives the lock up. */
+static inline int kref_put_lock(struct kref *kref, void (*release)(struct kref *kref), spinlock_t *lock) {
+    if (!refcount_dec_and_lock(&kref->refcount, lock)) return 0;
+    release(kref);
+    return 1;
+}
+static inline int kref_put_mutex(struct kref *kref, void (*release)(struct kref *kref), struct mutex *lock) {
+    if (!refcount_dec_and_mutex_lock(&kref->refcount, lock)) return 0;
+    release(kref);
+    return 1;
+}
 #endif

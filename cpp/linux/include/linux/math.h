@@ -11,7 +11,8 @@
     __extension__({                                                                                        \
         __typeof__(x) __bh_n = (x);                                                                        \
         __typeof__(d) __bh_d = (d);                                                                        \
-        ((__bh_n > 0) == (__bh_d > 0)) ? (__bh_n + __bh_d / 2) / __bh_d : (__bh_n - __bh_d / 2) / __bh_d;  \
+        (__bh_n > 0 || __bh_n == 0) == (__bh_d > 0) ? (__bh_n + __bh_d / 2) / __bh_d                       \
+                                                    : (__bh_n - __bh_d / 2) / __bh_d;                      \
     })
 #define roundup(x, y) ((((x) + ((y) - 1)) / (y)) * (y))
 #define rounddown(x, y) ((x) - ((x) % (y)))

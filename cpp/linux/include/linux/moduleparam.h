@@ -87,6 +87,10 @@ struct bh_module_record {
     static const struct kernel_param __bh_kernel_param_##name_ = {#name_, ops_, perm_, arg_};  \
     __bh_record(BH_MODULE_PARAM, perm_, #name_, "custom", arg_, 0, 0, NULL, &__bh_kernel_param_##name_)
 
+#define module_param_call(name, set_, get_, arg, perm)                             \
+    static const struct kernel_param_ops __bh_param_ops_##name = {0, set_, get_, NULL}; \
+    module_param_cb(name, &__bh_param_ops_##name, arg, perm)
+
 int param_set_byte(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_byte);
 int param_get_byte(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_byte);
 int param_set_short(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_short);
@@ -105,5 +109,17 @@ int param_set_bool(const char *val, const struct kernel_param *kp) __bh_symbol(p
 int param_get_bool(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_bool);
 int param_set_charp(const char *val, const struct kernel_param *kp) __bh_symbol(param_set_charp);
 int param_get_charp(char *buffer, const struct kernel_param *kp) __bh_symbol(param_get_charp);
+
+#define __bh_param_ops(type) \
+    static const struct kernel_param_ops param_ops_##type __maybe_unused = {0, param_set_##type, param_get_##type, NULL}
+__bh_param_ops(byte);
+__bh_param_ops(short);
+__bh_param_ops(ushort);
+__bh_param_ops(int);
+__bh_param_ops(uint);
+__bh_param_ops(long);
+__bh_param_ops(ulong);
+__bh_param_ops(bool);
+__bh_param_ops(charp);
 
 #endif

@@ -19,9 +19,11 @@ void __bh_free_percpu(void *first) __bh_symbol(free_percpu);
 void *__bh_per_cpu(void *object, unsigned int cpu, char *begin, char *end, struct __bh_percpu_area *area)
     __bh_symbol(per_cpu);
 void __bh_percpu_setup(char *begin, char *end, struct __bh_percpu_area *area) __bh_symbol(percpu_setup);
+void __bh_percpu_release(struct __bh_percpu_area *area) __bh_symbol(percpu_release);
 __attribute__((__constructor__)) static void __bh_percpu_begin(void) {
     __bh_percpu_setup(__start_bh_linux_percpu, __stop_bh_linux_percpu, &__bh_percpu_area);
 }
+__attribute__((__destructor__)) static void __bh_percpu_end(void) { __bh_percpu_release(&__bh_percpu_area); }
 
 #define DEFINE_PER_CPU(type, name) __attribute__((section("bh_linux_percpu"))) __typeof__(type) name
 #define DECLARE_PER_CPU(type, name) extern __attribute__((section("bh_linux_percpu"))) __typeof__(type) name
@@ -57,12 +59,25 @@ __attribute__((__constructor__)) static void __bh_percpu_begin(void) {
 #define this_cpu_add_return(var, val) __atomic_add_fetch(this_cpu_ptr(&(var)), val, __ATOMIC_RELAXED)
 #define this_cpu_inc_return(var) this_cpu_add_return(var, 1)
 #define this_cpu_xchg(var, val) __atomic_exchange_n(this_cpu_ptr(&(var)), val, __ATOMIC_RELAXED)
+#define this_cpu_cmpxchg(var, old, val)                                                            \
+    __extension__({                                                                                \
+        __typeof__(var) __bh_old = (old);                                                          \
+        __atomic_compare_exchange_n(this_cpu_ptr(&(var)), &__bh_old, val, 0, __ATOMIC_RELAXED,     \
+                                    __ATOMIC_RELAXED);                                             \
+        __bh_old;                                                                                  \
+    })
+#define raw_cpu_read(var) this_cpu_read(var)
+#define raw_cpu_write(var, val) this_cpu_write(var, val)
+#define raw_cpu_add(var, val) this_cpu_add(var, val)
+#define raw_cpu_inc(var) this_cpu_inc(var)
+#define __this_cpu_sub(var, val) this_cpu_sub(var, val)
 #define __this_cpu_read(var) this_cpu_read(var)
 #define __this_cpu_write(var, val) this_cpu_write(var, val)
 #define __this_cpu_add(var, val) this_cpu_add(var, val)
 #define __this_cpu_inc(var) this_cpu_inc(var)
 #define __this_cpu_dec(var) this_cpu_dec(var)
 
+/* Of at most 32 KiB, as on Linux: a field of it lies at the same distance as the whole. */
 #define alloc_percpu(type) ((__typeof__(type) *)__bh_alloc_percpu(sizeof(type), __alignof__(type)))
 #define alloc_percpu_gfp(type, gfp) alloc_percpu(type)
 #define __alloc_percpu(size, align) __bh_alloc_percpu(size, align)

@@ -23,8 +23,9 @@ void preempt_enable(void) __bh_symbol(preempt_enable);
 #define preempt_disable_notrace() preempt_disable()
 #define preempt_enable_notrace() preempt_enable()
 #define preempt_check_resched() ((void)0)
-#define migrate_disable() preempt_disable()
-#define migrate_enable() preempt_enable()
+/* Accepted: a task changes its CPU only when it goes offline. Sleeping stays allowed. */
+#define migrate_disable() ((void)0)
+#define migrate_enable() ((void)0)
 
 #define hardirq_count() (__bh_preempt_count() & HARDIRQ_MASK)
 #define softirq_count() (__bh_preempt_count() & SOFTIRQ_MASK)

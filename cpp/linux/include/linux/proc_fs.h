@@ -39,6 +39,7 @@ static inline void proc_set_user(struct proc_dir_entry *entry, kuid_t uid, kgid_
     (void)gid;
 }
 void *pde_data(const struct inode *inode) __bh_symbol(pde_data);
+#define proc_mkdir_mode(name, mode, parent) proc_mkdir(name, parent)
 #define PDE_DATA(inode) pde_data(inode)
 #define proc_create(name, mode, parent, ops) proc_create_data(name, mode, parent, ops, NULL)
 #define proc_create_single(name, mode, parent, show) proc_create_single_data(name, mode, parent, show, NULL)

@@ -2,6 +2,8 @@
 #define _LINUX_REFCOUNT_H
 #include <linux/atomic.h>
 #include <linux/bug.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
 /* A counter that saturates, and says so, instead of wrapping. */
 typedef struct refcount_struct {
     atomic_t refs;
@@ -31,6 +33,33 @@ static inline bool refcount_sub_and_test(int i, refcount_t *r) {
     return false;
 }
 static inline bool refcount_dec_and_test(refcount_t *r) { return refcount_sub_and_test(1, r); }
+static inline bool refcount_dec_not_one(refcount_t *r) {
+    int old = atomic_read(&r->refs);
+    do {
+        if (unlikely(old == REFCOUNT_SATURATED)) return true;
+        if (old == 1) return false;
+    } while (!atomic_try_cmpxchg(&r->refs, &old, old - 1));
+    return true;
+}
+static inline bool refcount_dec_if_one(refcount_t *r) {
+    int one = 1;
+    return atomic_try_cmpxchg(&r->refs, &one, 0);
+}
+/* True, and the lock held, when the counter came to zero. */
+static inline bool refcount_dec_and_lock(refcount_t *r, spinlock_t *lock) {
+    if (refcount_dec_not_one(r)) return false;
+    spin_lock(lock);
+    if (refcount_dec_and_test(r)) return true;
+    spin_unlock(lock);
+    return false;
+}
+static inline bool refcount_dec_and_mutex_lock(refcount_t *r, struct mutex *lock) {
+    if (refcount_dec_not_one(r)) return false;
+    mutex_lock(lock);
+    if (refcount_dec_and_test(r)) return true;
+    mutex_unlock(lock);
+    return false;
+}
 static inline void refcount_dec(refcount_t *r) {
     if (unlikely(atomic_fetch_sub(1, &r->refs) <= 1)) __bh_refcount_saturate(r, "decrement hit 0; leaking memory");
 }

@@ -11,6 +11,7 @@
 #include <linux/preempt.h>
 #include <linux/processor.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/prio.h>
 #include <linux/smp.h>
 #include <linux/types.h>
 

@@ -42,6 +42,13 @@ __printf(2, 0) void seq_vprintf(struct seq_file *m, const char *fmt, va_list arg
 int seq_write(struct seq_file *m, const void *data, size_t len) __bh_symbol(seq_write);
 void seq_puts(struct seq_file *m, const char *s) __bh_symbol(seq_puts);
 void seq_putc(struct seq_file *m, char c) __bh_symbol(seq_putc);
+/* The text has no limit. */
+static inline bool seq_has_overflowed(struct seq_file *m) {
+    (void)m;
+    return false;
+}
+#define seq_put_decimal_ull(m, delimiter, num) seq_printf(m, "%s%llu", delimiter, (unsigned long long)(num))
+#define seq_put_decimal_ll(m, delimiter, num) seq_printf(m, "%s%lld", delimiter, (long long)(num))
 struct list_head *seq_list_start(struct list_head *head, loff_t pos) __bh_symbol(seq_list_start);
 struct list_head *seq_list_next(void *v, struct list_head *head, loff_t *ppos) __bh_symbol(seq_list_next);
 

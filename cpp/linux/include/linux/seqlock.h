@@ -30,10 +30,15 @@ static inline int read_seqcount_retry(const seqcount_t *s, unsigned start) {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return __atomic_load_n(&s->sequence, __ATOMIC_RELAXED) != start;
 }
+/* The first count is seen before what is written, the second after it. */
 static inline void write_seqcount_begin(seqcount_t *s) {
     (void)__atomic_fetch_add(&s->sequence, 1, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
-static inline void write_seqcount_end(seqcount_t *s) { (void)__atomic_fetch_add(&s->sequence, 1, __ATOMIC_SEQ_CST); }
+static inline void write_seqcount_end(seqcount_t *s) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    (void)__atomic_fetch_add(&s->sequence, 1, __ATOMIC_SEQ_CST);
+}
 static inline unsigned read_seqbegin(const seqlock_t *sl) { return read_seqcount_begin(&sl->seqcount); }
 static inline unsigned read_seqretry(const seqlock_t *sl, unsigned start) {
     return (unsigned)read_seqcount_retry(&sl->seqcount, start);

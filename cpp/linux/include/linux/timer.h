@@ -36,6 +36,7 @@ static inline void destroy_timer_on_stack(struct timer_list *timer) { (void)time
 #define init_timer_key(timer, func, flags, name, key) timer_setup(timer, func, flags)
 
 /* Gone in 6.15; the old names still work here. */
+#define del_singleshot_timer_sync(timer) del_timer_sync(timer)
 static inline __bh_legacy("del_timer() is timer_delete() since 6.2 and gone in 6.15") int
 del_timer(struct timer_list *timer) { return timer_delete(timer); }
 static inline __bh_legacy("del_timer_sync() is timer_delete_sync() since 6.2 and gone in 6.15") int

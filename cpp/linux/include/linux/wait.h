@@ -61,7 +61,11 @@ static inline void init_waitqueue_entry(struct wait_queue_entry *entry, struct t
     struct wait_queue_entry fresh = __WAITQUEUE_INITIALIZER(fresh, task);
     *entry = fresh;
 }
-#define init_wait(entry) init_waitqueue_entry(entry, current)
+/* As DEFINE_WAIT: whoever wakes it takes it off the queue. */
+static inline void init_wait(struct wait_queue_entry *entry) {
+    init_waitqueue_entry(entry, current);
+    entry->__stays = false;
+}
 #define wq_has_sleeper(wq) waitqueue_active(wq)
 
 #define wake_up(wq) __bh_wake_up(wq, TASK_NORMAL, 1)
