@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import eventually
 
 import bottomhalf as bh
 
@@ -165,7 +166,7 @@ def test_machines_share_nothing_of_a_module(boot):
 
 def test_one_name_one_module(m):
     m.insmod(EMPTY)
-    with pytest.raises(FileExistsError, match="loaded already"):
+    with pytest.raises(FileExistsError, match="is loaded into machine"):
         m.insmod(EMPTY)
     m.insmod(EMPTY, name="another")
 
@@ -389,10 +390,19 @@ def test_undefined_behaviour_is_reported(tmp_path):
     )
     command = [sys.executable, "-c", program, str(tmp_path / "ub.c")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    if "cannot find" in done.stderr:
+    if "comes without the run-time library" in done.stderr:
         pytest.skip("no run-time library of the sanitizer")
     assert done.returncode == 0, done.stderr
     assert "ub.c:3:" in done.stderr and "signed integer overflow" in done.stderr
+
+
+def test_a_compiler_without_sanitizers(m, monkeypatch, tmp_path):
+    bare = tmp_path / "bare-cc"
+    bare.write_text('#!/bin/sh\n[ "${1#-print-file-name=}" != "$1" ] && echo "${1#*=}" && exit\nexec cc "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setenv("CC", str(bare))
+    with pytest.raises(bh.Unsupported, match="without the run-time library for 'undefined'"):
+        m.insmod(EMPTY, sanitize="undefined")
 
 
 def test_the_address_sanitizer_must_come_first(m):
@@ -467,8 +477,8 @@ def test_a_fault_in_init(m, how):
 @pytest.mark.parametrize("where", ["work", "timer", "tasklet", "irq", "thread"])
 def test_a_fault_in_a_handler_ends_the_module(m, where):
     module = m.insmod(MODULES / "faulty.c", where=where)
-    if where == "irq":
-        m.irq(11).fire(cpu=0)
+    m.irq(11).fire(cpu=0)
+    eventually(lambda: module.state == "dead")
     m.sleep(0.2)
     log = text(m)
     assert "BUG: kernel NULL pointer dereference, address: 0000000000000008" in log
@@ -570,9 +580,31 @@ def test_the_command_says_what_was_left_behind():
     )
 
 
+@pytest.mark.parametrize(
+    "words, status, said",
+    [
+        (["nowhere.c"], 1, "insmod: nowhere.c: No such C file"),
+        ([str(MODULES)], 1, "It is a directory: name the C files in it"),
+        (["number=3"], 2, "name a C file"),
+        ([MODULES / "item.c", "nowhere.c"], 1, "insmod: nowhere.c: No such C file"),
+        ([MODULES / "item.c", "--cpus", "many"], 2, "'many' is no whole number from 1 on"),
+        ([MODULES / "item.c", "--cpus", "100000"], 2, "cpus=100000 is out of range"),
+        ([MODULES / "item.c", "--hz", "1"], 2, "hz=1 is out of range"),
+        ([MODULES / "item.c", "--seconds", "soon"], 2, "'soon' is no number of seconds above 0"),
+        ([MODULES / "item.c", "--seconds", "inf"], 2, "'inf' is no number of seconds above 0"),
+        ([MODULES / "item.c", "--sanitize", "memory"], 1, "allowed are 'address'"),
+        ([MODULES / "settings.c", "number=many"], 1, "'many' is no value for its parameter 'number' (int)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_the_command_names_the_mistake(words, status, said):
+    done = command(*words, "--simulated")
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (status, True, False), done.stderr
+
+
 def test_the_command_fails_with_the_module():
     done = command(MODULES / "settings.c", "result=-12")
     assert done.returncode == 1
     assert "returned -12" in done.stderr
     assert "settings: -1 unset 0 of 0" in done.stdout
-    assert command(MODULES / "faulty.c", "--simulated", "where=work").returncode == 1
+    assert command(MODULES / "faulty.c", "--simulated", "early=1", "where=work").returncode == 1

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers import eventually
 
 import bottomhalf as bh
 
@@ -45,17 +46,18 @@ def test_a_mistake_in_init_ends_the_module(m, how, message):
 @pytest.mark.parametrize("where", ["work", "thread", "hrtimer"])
 def test_a_mistake_in_a_handler_ends_the_module(m, where, how):
     module = m.insmod(FATAL, where=where, how=how)
-    m.sleep(0.2)
+    m.irq(12).fire(cpu=0)
+    eventually(lambda: module.state == "dead", lambda: text(m))
+    eventually(lambda: "---[ end trace 0000000000000000 ]---" in text(m))
     log = text(m)
-    assert module.state == "dead", log
     assert "Module fatal is dead: none of its code runs any more, what it locked stays locked" in log
     assert any("end_it+0x" in line and "[fatal]" in line for line in log)
     module.rmmod()
     assert module.state == "unloaded"
     # Another module's thread, timer and item run.
     again = m.insmod(FATAL, name="again", where=where, how="none")
-    m.sleep(0.2)
-    assert "fatal: it went on" in text(m)
+    m.irq(12).fire(cpu=0)
+    eventually(lambda: "fatal: it went on" in text(m))
     again.rmmod()
 
 
@@ -74,27 +76,17 @@ def test_timers_and_files_that_exit_forgot(m, where, item, missing):
     m.sleep(0.01)
 
 
-def test_an_open_file_keeps_its_module(m):
-    module = m.insmod(FATAL, where="file")
-    file = m.open("/proc/fatal")
-    assert module.refcount == 1
-    with pytest.raises(OSError) as caught:
-        module.rmmod()
-    assert caught.value.errno == errno.EAGAIN
-    assert file.readall() == b"fatal\n"
-    file.close()
-    module.rmmod()
-    assert module.leftovers == []
-
-
 def test_a_file_that_is_open_when_its_module_dies(m):
     module = m.insmod(FATAL, where="work and file")
     file = m.open("/proc/fatal")
-    m.sleep(0.2)
-    assert module.state == "dead"
-    module.rmmod()
-    assert text(m)[-1] == "module fatal stays mapped: something of it has not come to its end"
+    m.irq(12).fire(cpu=0)
+    eventually(lambda: module.state == "dead")
     with pytest.raises(bh.ModuleDied):
         file.readall()
+    module.rmmod()
+    assert not any("stays mapped" in line for line in text(m))
+    with pytest.raises(OSError, match="taken it away") as caught:
+        file.readall()
+    assert caught.value.errno == errno.EIO
     file.close()
     m.system_wq.submit(int).result()

@@ -82,6 +82,12 @@ void register_loader(py::module_& m) {
         .def_property_readonly("information", [](LoadedModule& l) { return pairs(l.information()); })
         .def_property_readonly("leftovers", &LoadedModule::leftovers)
         .def_property_readonly("mapped", [](LoadedModule& l) { return l.image() != nullptr; })
+        .def("init",
+             [](const std::shared_ptr<LoadedModule>& l) {
+                 SignalScope signals(l->domain());
+                 MaybeRelease release;
+                 l->init();
+             })
         .def("unload", [](const std::shared_ptr<LoadedModule>& l) {
             SignalScope signals(l->domain());
             MaybeRelease release;
@@ -129,8 +135,8 @@ void register_loader(py::module_& m) {
         Dl_info info;
         return std::string(dladdr(reinterpret_cast<void*>(&modules::modules_mapped), &info) != 0 ? info.dli_fname : "");
     });
-    m.def("_insmod", [](py::object machine, const std::string& file, const std::string& name,
-                        const std::vector<std::pair<std::string, std::string>>& values) {
+    m.def("_load_module", [](py::object machine, const std::string& file, const std::string& name,
+                             const std::vector<std::pair<std::string, std::string>>& values) {
         const std::shared_ptr<Machine> shared = shared_machine(machine.ptr());
         SignalScope signals(shared->domain());
         MaybeRelease release;

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 
 if TYPE_CHECKING:
-    from ._machine import Machine
+    from ._module_host import ModuleHost
 
 __all__ = ["ModuleFile", "open_file"]
 
@@ -19,7 +19,7 @@ _MODES = {"r": os.O_RDONLY, "w": os.O_WRONLY, "a": os.O_WRONLY | os.O_APPEND, "r
 class ModuleFile(io.RawIOBase):
     """An open file of a C module, unbuffered: each read and write is one call of the module's."""
 
-    def __init__(self, machine: Machine, path: str, mode: str, flags: int) -> None:
+    def __init__(self, machine: ModuleHost, path: str, mode: str, flags: int) -> None:
         #: The path it was opened by.
         self.name = path
         self.mode = mode
@@ -68,7 +68,7 @@ class ModuleFile(io.RawIOBase):
         super().close()
 
 
-def open_file(machine: Machine, path: str | os.PathLike[str], mode: str) -> ModuleFile:
+def open_file(machine: ModuleHost, path: str | os.PathLike[str], mode: str) -> ModuleFile:
     """See Machine.open."""
     plain = mode.replace("b", "")
     if plain not in _MODES:

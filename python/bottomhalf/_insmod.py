@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -14,16 +15,22 @@ __all__ = ["add_arguments", "run"]
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text}: seconds above 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: at least 1 is allowed")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return value
 
 
@@ -94,7 +101,12 @@ def run(arguments: argparse.Namespace, argv: list[str]) -> int:
         return 1
     if status is not None:
         return status
-    with bh.Machine(arguments.cpus, hz=arguments.hz, simulated=arguments.simulated) as machine:
+    try:
+        machine = bh.Machine(arguments.cpus, hz=arguments.hz, simulated=arguments.simulated)
+    except (bh.BottomHalfError, ValueError) as error:
+        print(f"bottomhalf insmod: {error}", file=sys.stderr)
+        return 2
+    with machine:
         dmesg = _Dmesg(machine)
         try:
             return _insmod(machine, dmesg, files, values, arguments)
@@ -115,6 +127,11 @@ def _insmod(
         )
     except bh.CompileError as error:
         print(error.output or error, file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        dmesg.show()
+        file = f"{error.filename}: " if error.filename else f"{files[0]}: "
+        print(f"bottomhalf insmod: {file}{error.strerror}", file=sys.stderr)
         return 1
     except (OSError, ValueError, bh.BottomHalfError) as error:
         dmesg.show()

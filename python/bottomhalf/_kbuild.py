@@ -33,7 +33,6 @@ _FLAGS = [
     "-fasynchronous-unwind-tables",
     "-fno-omit-frame-pointer",
     "-fno-optimize-sibling-calls",
-    "-fno-inline-functions-called-once",
     "-fno-strict-aliasing",
     "-fno-strict-overflow",
     "-fno-delete-null-pointer-checks",
@@ -50,7 +49,7 @@ _FLAGS = [
     "-D__KERNEL__",
     "-DMODULE",
 ]
-_GCC_FLAGS = ["-fnon-call-exceptions"]
+_GCC_FLAGS = ["-fnon-call-exceptions", "-fno-inline-functions-called-once"]
 _COMPILERS = ("cc", "gcc", "clang")
 
 
@@ -124,12 +123,37 @@ def _own_headers(compiler: tuple[str, ...]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
+def _is_clang(compiler: Sequence[str]) -> bool:
+    return "clang" in _version(tuple(compiler))
+
+
 def sanitizer_runtime(sanitizer: str) -> str:
     """The file of a sanitizer's run-time library, as the compiler has it ("" when it has none)."""
-    stem = {"address": "asan", "undefined": "ubsan", "thread": "tsan"}[sanitizer]
-    command = [*_compiler(), f"-print-file-name=lib{stem}.so"]
-    file = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return os.path.realpath(file) if os.path.isabs(file) else ""
+    compiler = _compiler()
+    if _is_clang(compiler):
+        stem = "libclang_rt." + {"address": "asan", "undefined": "ubsan_standalone"}[sanitizer]
+        names = [f"{stem}-{os.uname().machine}.so", f"{stem}.so"]
+    else:
+        names = ["lib" + {"address": "asan", "undefined": "ubsan"}[sanitizer] + ".so"]
+    for name in names:
+        command = [*compiler, f"-print-file-name={name}"]
+        file = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        if os.path.isabs(file) and os.path.exists(file):
+            return os.path.realpath(file)
+    return ""
+
+
+def _sanitizer_flags(sanitizers: Sequence[str]) -> list[str]:
+    if not sanitizers:
+        return []
+    flags = [f"-fsanitize={','.join(sanitizers)}"]
+    if _is_clang(_compiler()):
+        # Clang links shared objects with no run-time library unless it is told.
+        runtime = sanitizer_runtime("address" if "address" in sanitizers else "undefined")
+        flags += ["-shared-libsan", f"-Wl,-rpath,{os.path.dirname(runtime)}"]
+    if "undefined" in sanitizers:
+        flags += ["-fstrict-overflow", "-fno-wrapv"]  # or an overflow would be none
+    return flags
 
 
 def _sanitizers(text: str | None) -> list[str]:
@@ -141,8 +165,14 @@ def _sanitizers(text: str | None) -> list[str]:
     for word in wanted:
         if word not in ("address", "undefined"):
             raise ValueError(f"sanitize={text!r}: allowed are 'address', 'undefined' and 'address,undefined'")
+        if not sanitizer_runtime(word):
+            raise _core.Unsupported(
+                f"sanitize={text!r}: {' '.join(_compiler())} comes without the run-time library for {word!r}; install "
+                "it (Debian: apt install libclang-rt-dev for clang; Fedora: dnf install libasan libubsan for gcc), or "
+                "name another compiler in the environment variable CC"
+            )
     if "address" in wanted and not hasattr(ctypes.CDLL(None), "__asan_init"):
-        runtime = sanitizer_runtime("address") or "libasan.so"
+        runtime = sanitizer_runtime("address")
         raise _core.Unsupported(
             "sanitize='address': AddressSanitizer must be in the process before anything else is, and Python has "
             f"started without it. Start it with LD_PRELOAD={runtime} ASAN_OPTIONS=detect_leaks=0 in the environment "
@@ -182,18 +212,18 @@ def build(
         if not files:
             raise ValueError("source is an empty list: name at least one C file")
     for file in files:
-        if not os.path.isfile(file):
+        if os.path.isdir(file):
+            raise IsADirectoryError(21, "It is a directory: name the C files in it", file)
+        if not os.path.exists(file):
             raise FileNotFoundError(2, "No such C file", file)
     name = _module_name(name if name is not None else Path(files[0]).stem if files else "module")
     sanitizers = _sanitizers(sanitize)
     compiler = _compiler()
     version = _version(tuple(compiler))
-    flags = [*_FLAGS, *([] if "clang" in version else _GCC_FLAGS)]
+    flags = [*_FLAGS, *([] if _is_clang(compiler) else _GCC_FLAGS)]
     flags += ["-isystem", _own_headers(tuple(compiler)), f"-I{headers()}", f"-DHZ={hz}", f'-DKBUILD_MODNAME="{name}"']
     flags += ["-DBOTTOMHALF_LEGACY_API"] if legacy else []
-    flags += [f"-fsanitize={','.join(sanitizers)}"] if sanitizers else []
-    if "undefined" in sanitizers:
-        flags += ["-fstrict-overflow", "-fno-wrapv"]  # or an overflow would be none
+    flags += _sanitizer_flags(sanitizers)
     flags += extra
     contents = [text.encode()] if text is not None else [Path(file).read_bytes() for file in files]
     key = hashlib.sha256(

@@ -12,18 +12,15 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, SupportsIndex, TypeVar, overload
+from typing import Any, Generic, ParamSpec, SupportsIndex, TypeVar, overload
 
 from . import _core, _watchdog, schedules  # noqa: F401  (_watchdog: tells the engine where reports go)
 from ._constants import WQ, Softirq
 from ._future import Future
+from ._module_host import ModuleHost
 from ._topology import PROPERTIES, Topology
-
-if TYPE_CHECKING:
-    from ._files import ModuleFile
-    from ._modules import Module
 
 __all__ = ["Machine", "Trace", "default_machine", "submit"]
 
@@ -124,7 +121,7 @@ class Trace:
         return f"<bottomhalf.Trace of {self._machine.name}: {len(self.events)} events; print(it) shows them>"
 
 
-class Machine(_core.MachineBase):
+class Machine(ModuleHost):
     """A machine: CPUs, interrupts, timers and workqueues (host: real threads, real time).
 
     cpus: how many logical CPUs, None: the CPUs this process may use. hz: ticks a second, 10 to 100000.
@@ -581,86 +578,6 @@ class Machine(_core.MachineBase):
     def softirq_counts(self) -> dict[Softirq, tuple[int, ...]]:
         """How often each vector's handler ran, per CPU, as /proc/softirqs."""
         return {nr: tuple(self._softirq_count(cpu, int(nr)) for cpu in range(self.cpus)) for nr in Softirq}
-
-    # --- C modules ---
-
-    def insmod(
-        self,
-        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        /,
-        *,
-        name: str | None = None,
-        cflags: Iterable[str] | str = (),
-        sanitize: str | None = None,
-        legacy: bool = False,
-        params: Mapping[str, Any] | None = None,
-        **values: Any,
-    ) -> Module:
-        """Compile a C kernel module, load it and run its init in a task of the machine (Linux: insmod).
-
-        source: the path of a C file, a list of paths, or the text itself. values: module parameters; in ``params``
-        those whose names are taken here. name: the module's, None: the first file's. cflags: more flags for the
-        compiler, which is the environment's CC, else cc, gcc or clang. sanitize: ``"undefined"``, or ``"address"``
-        where Python was started with that sanitizer preloaded, or both. legacy: the old forms that older books print
-        compile, too. ``print(*m.log, sep="\\n")`` is dmesg. Each load is a copy of its own: machines share nothing of a
-        module.
-
-        A fault in the module's code (a NULL dereference, a division by zero) ends the module with a report in the log,
-        not the process; not so in the engine below the functions of <linux/...>, in the C library's heap, and on a
-        stack that is used up.
-
-        Task context, may sleep. Raises CompileError, which has the compiler's messages; OSError with the errno that
-        init returned, or Linux's for a bad parameter (EINVAL, ERANGE, ENOSPC), a symbol that nobody provides (ENOENT)
-        or a second module of that name (EEXIST); ModuleDied when init faults; Unsupported, FileNotFoundError,
-        TypeError.
-        """
-        self._require_alive()
-        from . import _modules
-
-        return _modules.insmod(
-            self,
-            source,
-            name=name,
-            cflags=cflags,
-            sanitize=sanitize,
-            legacy=legacy,
-            params={**(params or {}), **values},
-        )
-
-    def rmmod(self, module: Module | str) -> None:
-        """Unload a module, given itself or its name (Linux: rmmod); see :meth:`Module.rmmod`.
-
-        Raises FileNotFoundError (ENOENT) when no module of that name is loaded.
-        """
-        from . import _modules
-
-        _modules.find(self, module).rmmod()
-
-    def open(self, path: str | os.PathLike[str], mode: str = "r") -> ModuleFile:
-        """Open a file that a C module offers: under /proc, /dev or /sys/kernel/debug of this machine.
-
-        mode: ``"r"``, ``"w"``, ``"a"``, ``"r+"`` or ``"w+"``, in bytes always. An io.RawIOBase: each read and write is
-        one call of the module's, in the calling task; while it is open, the module cannot be unloaded. Task context,
-        may sleep. Raises OSError with Linux's errno.
-        """
-        self._require_alive()
-        from . import _files
-
-        return _files.open_file(self, path, mode)
-
-    @property
-    def files(self) -> list[str]:
-        """The paths of the files that modules offer."""
-        return _core._list_files(self)
-
-    @property
-    def modules(self) -> list[Module]:
-        """The loaded modules, in the order of their loading (Linux: lsmod)."""
-        return [module for module in self._modules if module.state != "unloaded"]
-
-    @functools.cached_property
-    def _modules(self) -> list[Module]:
-        return []
 
     # --- looking ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import weakref
@@ -13,7 +14,7 @@ from . import _core
 
 if TYPE_CHECKING:
     from . import _kbuild
-    from ._machine import Machine
+    from ._module_host import ModuleHost
 
 __all__ = ["CompileError", "Module", "find", "insmod", "unload_all", "watch"]
 
@@ -45,16 +46,21 @@ class Module:
         raise TypeError("bottomhalf.Module has no constructor: m.insmod(path_or_source) loads a module")
 
     @classmethod
-    def _load(cls, machine: Machine, build: _kbuild.Build, values: list[tuple[str, str]]) -> Module:
+    def _load(cls, machine: ModuleHost, build: _kbuild.Build, values: list[tuple[str, str]]) -> Module:
         module = cls.__new__(cls)
         module._machine = weakref.ref(machine)
         #: What the compiler had to say although it compiled the module: warnings, "" for none.
         module.compiler_output = build.output
-        module._loaded = _core._insmod(machine, build.file, build.name, values)
+        module._loaded = _core._load_module(machine, build.file, build.name, values)
+        machine._modules.append(module)
+        try:
+            module._loaded.init()
+        finally:
+            module._forget()  # unless init has made it, or still runs
         return module
 
     _loaded: _core._LoadedModule
-    _machine: weakref.ref[Machine]
+    _machine: weakref.ref[ModuleHost]
     compiler_output: str
 
     @property
@@ -92,14 +98,18 @@ class Module:
 
         What exit forgot is named in ``m.log`` and in ``leftovers``, and taken back. Task context, may sleep. Raises
         OSError with Linux's errno (EAGAIN: in use; EBUSY: it has no exit, or its init or exit has not returned) and
-        ModuleDied when exit faults.
+        ModuleDied when exit faults. Interrupted by Ctrl-C, exit goes on, and unloads it when it has returned.
         """
         try:
             self._loaded.unload()
         finally:
-            machine = self._machine()
-            # One that is still partly mapped goes with the machine.
-            if machine is not None and self in machine._modules and not self._loaded.mapped:
+            self._forget()
+
+    def _forget(self) -> None:
+        """The machine forgets it once it is unloaded; one that is still mapped goes with the machine."""
+        machine = self._machine()
+        if machine is not None and self.state == "unloaded" and not self._loaded.mapped:
+            with contextlib.suppress(ValueError):
                 machine._modules.remove(self)
 
     def __enter__(self) -> Module:
@@ -109,7 +119,7 @@ class Module:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         machine = self._machine()
-        if machine is not None and not machine.halted:
+        if machine is not None and machine._state == "running":
             self.rmmod()
 
     def __repr__(self) -> str:
@@ -134,7 +144,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def insmod(
-    machine: Machine,
+    machine: ModuleHost,
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     name: str | None,
@@ -148,14 +158,10 @@ def insmod(
 
     values = [(key, _text(key, value)) for key, value in params.items()]
     built = _kbuild.build(source, name=name, hz=machine.hz, cflags=cflags, sanitize=sanitize, legacy=legacy)
-    if any(module.name == built.name and module.state != "unloaded" for module in machine._modules):
-        raise FileExistsError(17, f"module '{built.name}' is loaded already; unload it, or give this one a name=")
-    module = Module._load(machine, built, values)
-    machine._modules.append(module)
-    return module
+    return Module._load(machine, built, values)
 
 
-def find(machine: Machine, module: Module | str) -> Module:
+def find(machine: ModuleHost, module: Module | str) -> Module:
     """The module of a machine, by itself or by name."""
     if isinstance(module, Module):
         if module._machine() is not machine:
@@ -169,7 +175,7 @@ def find(machine: Machine, module: Module | str) -> Module:
     raise FileNotFoundError(2, f"no module '{module}' is loaded on machine {machine.name}")
 
 
-def unload_all(machine: Machine) -> None:
+def unload_all(machine: ModuleHost) -> None:
     """Unload what can be unloaded, the last one first; the machine is about to be halted."""
     for module in reversed(machine.modules):
         try:
@@ -180,7 +186,7 @@ def unload_all(machine: Machine) -> None:
             _core.printk(machine, _WARNING, f"machine halt: {error}")
 
 
-def watch(machine: Machine, seconds: float | None, look: Callable[[], object] = lambda: None) -> None:
+def watch(machine: ModuleHost, seconds: float | None, look: Callable[[], object] = lambda: None) -> None:
     """Let the machine go on for so long, None: until nothing is pending, at most LONGEST; look() now and then."""
     longest = LONGEST if seconds is None else seconds
     slices = math.ceil(longest / _SLICE)

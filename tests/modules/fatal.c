@@ -1,6 +1,7 @@
 /* Makes the mistake that its parameter names, where its other parameter says. */
 #include <linux/bug.h>
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -60,18 +61,27 @@ static int show(struct seq_file *m, void *v)
 	return 0;
 }
 
+/* What is to die begins here: init has returned by then. */
+static irqreturn_t on_irq(int irq, void *dev)
+{
+	if (here("work") || here("work and file"))
+		schedule_work(&item);
+	if (here("thread"))
+		wake_up_process(parked);
+	if (here("hrtimer"))
+		hrtimer_start(&timer, ms_to_ktime(1), HRTIMER_MODE_REL);
+	return IRQ_HANDLED;
+}
+
 static int __init fatal_start(void)
 {
 	hrtimer_init(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	timer.function = on_time;
 	if (here("init"))
 		end_it();
-	if (here("work") || here("work and file"))
-		schedule_work(&item);
-	if (here("thread"))
-		parked = kthread_run(in_thread, NULL, "fatal");
-	if (here("hrtimer"))
-		hrtimer_start(&timer, ms_to_ktime(1), HRTIMER_MODE_REL);
+	parked = kthread_create(in_thread, NULL, "fatal");
+	if (request_irq(12, on_irq, 0, "fatal", NULL) != 0)
+		return -EBUSY;
 	if (here("forgotten hrtimer"))
 		hrtimer_start(&timer, ms_to_ktime(3600000), HRTIMER_MODE_REL);
 	if (here("forgotten file") || here("file") || here("work and file"))
@@ -81,6 +91,8 @@ static int __init fatal_start(void)
 
 static void __exit fatal_stop(void)
 {
+	free_irq(12, NULL);
+	kthread_stop(parked);
 	if (here("file"))
 		remove_proc_entry("fatal", NULL);
 }

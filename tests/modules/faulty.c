@@ -16,13 +16,16 @@ module_param(where, charp, 0444);
 static char *how = "read";
 module_param(how, charp, 0444);
 
-static struct thing *nothing;
+static struct thing *volatile nothing; /* the compiler is not to know */
 static int zero;
 static size_t length = 40;
 static char buffer[64];
 static void (*nobody)(void);
 static int worked;
 module_param(worked, int, 0444);
+static bool early;
+module_param(early, bool, 0444);
+static struct task_struct *thread;
 
 static noinline void fault(void)
 {
@@ -33,7 +36,7 @@ static noinline void fault(void)
 	else if (strcmp(how, "divide") == 0)
 		worked = 100 / READ_ONCE(zero);
 	else if (strcmp(how, "library") == 0)
-		memcpy(buffer, (void *)&nothing->value, READ_ONCE(length));
+		worked = *(char *)memcpy(buffer, (void *)&nothing->value, READ_ONCE(length));
 	else
 		worked = (int)nothing->value;
 	worked++;
@@ -64,12 +67,6 @@ static void on_tasklet(struct tasklet_struct *t)
 	if (here("tasklet"))
 		fault();
 }
-static irqreturn_t on_irq(int irq, void *dev)
-{
-	if (here("irq"))
-		fault();
-	return IRQ_HANDLED;
-}
 static int in_thread(void *data)
 {
 	if (here("thread"))
@@ -82,11 +79,9 @@ static DECLARE_DELAYED_WORK(more, do_more);
 static DEFINE_TIMER(timer, on_timer);
 static DECLARE_TASKLET(tasklet, on_tasklet);
 
-static int __init faulty_start(void)
+/* By an interrupt, not by init: whoever loads the module is through with that before anything faults. */
+static void begin(void)
 {
-	if (here("init"))
-		fault();
-	schedule_delayed_work(&more, msecs_to_jiffies(50));
 	if (here("work"))
 		schedule_work(&item);
 	if (here("timer"))
@@ -94,13 +89,31 @@ static int __init faulty_start(void)
 	if (here("tasklet"))
 		tasklet_schedule(&tasklet);
 	if (here("thread"))
-		kthread_run(in_thread, NULL, "faulty");
+		wake_up_process(thread);
+}
+static irqreturn_t on_irq(int irq, void *dev)
+{
+	if (here("irq"))
+		fault();
+	begin();
+	return IRQ_HANDLED;
+}
+
+static int __init faulty_start(void)
+{
+	if (here("init"))
+		fault();
+	schedule_delayed_work(&more, msecs_to_jiffies(50));
+	thread = kthread_create(in_thread, NULL, "faulty");
+	if (early)
+		begin();
 	return request_irq(11, on_irq, 0, "faulty", NULL);
 }
 
 static void __exit faulty_stop(void)
 {
 	free_irq(11, NULL);
+	kthread_stop(thread);
 	cancel_work_sync(&item);
 	cancel_delayed_work_sync(&more);
 	timer_delete_sync(&timer);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "file_registry.hpp"
+#include "sysfs.hpp"
 
 namespace bottomhalf::linux_api {
 
@@ -27,6 +28,35 @@ struct Device {  // struct device
     void* driver_data;
     std::uint32_t devt;
     char name[64];
+    Kobject kobject;
+};
+struct DeviceAttribute {  // struct device_attribute
+    Attribute attribute;
+    std::ptrdiff_t (*show)(Device*, const DeviceAttribute*, char*);
+    std::ptrdiff_t (*store)(Device*, const DeviceAttribute*, const char*, std::size_t);
+};
+// With its directory below /sys.
+struct KeptDevice {
+    Device device{};
+    std::string path;
+
+    KeptDevice(const std::string& device_class, const std::string& name) {
+        device.name[name.copy(device.name, sizeof device.name - 1)] = '\0';
+        path = "/sys/class/" + device_class + "/" + device.name;
+        device.kobject = {device.name, nullptr, &type, path.data(), 1};
+    }
+
+    static Device* of(Kobject* kobject) { return container_of(kobject, &Device::kobject); }
+    static std::ptrdiff_t show(Kobject* kobject, const Attribute* attribute, char* buffer) {
+        const auto& a = *reinterpret_cast<const DeviceAttribute*>(attribute);  // its first field
+        return a.show != nullptr ? a.show(of(kobject), &a, buffer) : -EIO;
+    }
+    static std::ptrdiff_t store(Kobject* kobject, const Attribute* attribute, const char* data, std::size_t size) {
+        const auto& a = *reinterpret_cast<const DeviceAttribute*>(attribute);
+        return a.store != nullptr ? a.store(of(kobject), &a, data, size) : -EIO;
+    }
+    static constexpr SysfsOps ops{show, store};
+    static constexpr KobjectType type{nullptr, &ops, nullptr};
 };
 struct Misc {  // struct miscdevice
     int minor;
@@ -62,6 +92,7 @@ void bh_linux_unregister_chrdev_region(std::uint32_t first, unsigned count) { fi
 void bh_linux_cdev_init(Cdev* cdev, const FileOps* ops) {
     *cdev = Cdev{};
     cdev->ops = ops;
+    cdev->kobject.references = 1;
 }
 Cdev* bh_linux_cdev_alloc() {
     auto* cdev = static_cast<Cdev*>(std::calloc(1, sizeof(Cdev)));
@@ -105,22 +136,23 @@ Device* bh_linux_device_create(const Class* cls, Device* parent, std::uint32_t d
     va_start(args, fmt);
     const std::string name = format(fmt, args);
     va_end(args);
-    auto device = std::make_shared<Device>();
+    const auto kept = std::make_shared<KeptDevice>(cls->name, name);
+    Device* const device = &kept->device;
     device->parent = parent;
     device->driver_data = data;
     device->devt = devt;
-    device->name[name.copy(device->name, sizeof device->name - 1)] = '\0';
     Node node;
     node.path = dev_path(name);
     node.dev = devt;
     node.key = cls;
-    node.keep = device;
+    node.keep = kept;
     if (files().add(std::move(node)) == nullptr) return error_pointer<Device>(-EEXIST);
-    return device.get();
+    return device;
 }
 void bh_linux_device_destroy(const Class* cls, std::uint32_t devt) {
     for (const auto& node : files().all())
         if (node->key == cls && node->dev == devt) {
+            files().remove(std::static_pointer_cast<KeptDevice>(node->keep)->path);
             files().remove(node->path);
             return;
         }
@@ -132,25 +164,27 @@ int bh_linux_misc_register(Misc* misc) {
         for (minor = 256; files().cdev_of(kMiscMajor << kMinorBits | minor) != nullptr;) ++minor;
     const std::uint32_t dev = kMiscMajor << kMinorBits | minor;
     if (files().cdev_of(dev) != nullptr) return -EBUSY;
-    auto device = std::make_shared<Device>();
-    device->devt = dev;
-    std::strncpy(device->name, misc->name, sizeof device->name - 1);
+    const auto kept = std::make_shared<KeptDevice>("misc", misc->name);
+    kept->device.devt = dev;
     Node node;
     node.path = dev_path(misc->nodename != nullptr ? misc->nodename : misc->name);
     node.mode = misc->mode;
     node.dev = dev;
     node.key = misc;
-    node.keep = device;
+    node.keep = kept;
     if (files().add(std::move(node)) == nullptr) return -EEXIST;
     misc->minor = static_cast<int>(minor);
-    misc->this_device = device.get();
+    misc->this_device = &kept->device;
     Cdev* cdev = bh_linux_cdev_alloc();
     cdev->ops = misc->fops;
     return bh_linux_cdev_add(cdev, dev, 1);
 }
 void bh_linux_misc_deregister(Misc* misc) {
     const std::string path = files().path_of(misc);
-    if (!path.empty()) files().remove(path);
+    if (const auto node = files().find(path)) {
+        files().remove(std::static_pointer_cast<KeptDevice>(node->keep)->path);
+        files().remove(path);
+    }
     if (Cdev* cdev = files().cdev_of(kMiscMajor << kMinorBits | static_cast<unsigned>(misc->minor)))
         bh_linux_cdev_del(cdev);
 }

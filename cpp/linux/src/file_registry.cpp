@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include "bottomhalf/linux/loader.hpp"
+
 namespace bottomhalf::linux_api {
 
 namespace {
@@ -16,18 +18,33 @@ Node* Files::add(Node node) {
     return is_new ? at->second.get() : nullptr;
 }
 
-bool Files::remove(const std::string& path) {
-    std::vector<std::shared_ptr<Node>> gone;  // freed without the lock
+std::vector<std::shared_ptr<Node>> Files::take_out(const std::string& path) {
+    std::vector<std::shared_ptr<Node>> gone;
     RawGuard guard(lock_);
     for (auto at = nodes_.lower_bound(path); at != nodes_.end() && at->first.starts_with(path);) {
         if (at->first.size() != path.size() && at->first[path.size()] != '/') {
             ++at;
             continue;
         }
+        at->second->use->retire();
         gone.push_back(at->second);
         at = nodes_.erase(at);
     }
+    return gone;
+}
+
+bool Files::remove(const std::string& path) {
+    const auto gone = take_out(path);
+    for (const auto& node : gone) {
+        if (node->use->calls() != 0) node->use->wait(me());
+        for (const auto& opening : node->use->take_openings())
+            if (opening->ops.release != nullptr) opening->ops.release(&opening->inode, &opening->file);
+    }
     return !gone.empty();
+}
+
+void Files::discard(const std::string& path) {
+    for (const auto& node : take_out(path)) node->use->take_openings();
 }
 
 std::string Files::path_of(const void* entry) {
@@ -89,19 +106,60 @@ std::vector<OfferedFile> Files::of_module(const std::function<bool(const void*)>
     for (const auto& [path, node] : nodes_) {
         const Cdev* cdev = node->dev >= 0 ? cdev_of_locked(static_cast<std::uint32_t>(node->dev)) : nullptr;
         if (!holds(node->code) && !holds(node->key) && (cdev == nullptr || !holds(cdev->ops))) continue;
-        const char* missing = node->dev < 0      ? path.starts_with("/proc") ? "proc_remove()" : "debugfs_remove()"
+        const char* missing = node->dev < 0      ? path.starts_with("/proc")               ? "proc_remove()"
+                                                   : path.starts_with("/sys/kernel/debug") ? "debugfs_remove()"
+                                                   : node->directory                       ? "kobject_put()"
+                                                                                           : "sysfs_remove_file()"
                               : holds(node->key) ? "misc_deregister()"
                                                  : "device_destroy()";
-        found.push_back({"file '" + path + "'", missing, [this, path = path] { remove(path); }});
+        const char* what = node->directory ? "directory '" : "file '";
+        found.push_back({what + path + "' still there", missing, false, [this, path = path] { discard(path); }});
     }
     for (Cdev* cdev : cdevs_) {
         if (!holds(cdev) && !holds(cdev->ops)) continue;
         const std::uint32_t major = cdev->dev >> kMinorBits, minor = cdev->dev & ((1u << kMinorBits) - 1);
-        found.push_back({"character device " + std::to_string(major) + ":" + std::to_string(minor),
-                         major == kMiscMajor ? "misc_deregister()" : "cdev_del()",
+        found.push_back({"character device " + std::to_string(major) + ":" + std::to_string(minor) + " still there",
+                         major == kMiscMajor ? "misc_deregister()" : "cdev_del()", false,
                          [this, cdev] { remove_cdev(cdev); }});
     }
+    for (const auto& known : openings_) {
+        const auto opening = known.lock();
+        if (opening == nullptr || !holds(opening->code)) continue;
+        const auto entry = nodes_.find(opening->path);
+        if (entry != nodes_.end() && entry->second->use == opening->use) continue;  // found above
+        if (opening->use->calls() != 0) {
+            found.push_back({"call of '" + opening->path + "' still runs", nullptr, true, {}});
+        } else if (opening->use->open(*opening)) {
+            const char* why = opening->owner.load() != nullptr ? "" : ", and its file_operations have no .owner";
+            found.push_back({"file '" + opening->path + "' still open" + why, nullptr, false, [opening] {
+                                 opening->use->retire();
+                                 opening->use->take_openings();
+                                 opening->let_go();
+                             }});
+        }
+    }
     return found;
+}
+
+bool Files::open_device(std::uint32_t dev, Opening& opening) {
+    RawGuard guard(lock_);
+    const Cdev* cdev = cdev_of_locked(dev);
+    if (cdev == nullptr || cdev->ops == nullptr) return false;
+    struct ::module* const owner = cdev->ops->owner != nullptr ? cdev->ops->owner : cdev->owner;
+    if (!get_module(owner)) return false;
+    opening.owner.store(owner);
+    opening.ops = *cdev->ops;
+    opening.code = cdev->ops;
+    opening.inode.cdev = const_cast<Cdev*>(cdev);
+    // While the lock is held nobody has taken the device away, and its module is there.
+    if (const auto module = modules::module_at(cdev->ops)) opening.image = module->image();
+    return true;
+}
+
+void Files::opened(const std::shared_ptr<Opening>& opening) {
+    RawGuard guard(lock_);
+    std::erase_if(openings_, [](auto& known) { return known.expired(); });
+    openings_.push_back(opening);
 }
 
 Cdev* Files::cdev_of(std::uint32_t dev) {

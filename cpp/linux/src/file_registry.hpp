@@ -9,58 +9,9 @@
 
 #include "glue.hpp"
 #include "kernel_side.hpp"
-
-struct module;
+#include "opening.hpp"
 
 namespace bottomhalf::linux_api {
-
-// How a device number is put together, and the major number of miscellaneous devices.
-inline constexpr unsigned kMinorBits = 20;
-inline constexpr std::uint32_t kMiscMajor = 10;
-
-struct File;
-struct PollTable {
-    void* poller;
-};
-struct Cdev;
-struct Inode {  // struct inode
-    unsigned short mode;
-    std::uint32_t pad;
-    std::uint32_t rdev;
-    void* priv;
-    Cdev* cdev;
-    unsigned long number;
-};
-struct FileOps {  // struct file_operations
-    struct module* owner;
-    std::int64_t (*llseek)(File*, std::int64_t, int);
-    std::ptrdiff_t (*read)(File*, char*, std::size_t, std::int64_t*);
-    std::ptrdiff_t (*write)(File*, const char*, std::size_t, std::int64_t*);
-    unsigned (*poll)(File*, PollTable*);
-    long (*unlocked_ioctl)(File*, unsigned, unsigned long);
-    long (*compat_ioctl)(File*, unsigned, unsigned long);
-    int (*mmap)(File*, void*);
-    int (*open)(Inode*, File*);
-    int (*flush)(File*, void*);
-    int (*release)(Inode*, File*);
-    int (*fsync)(File*, std::int64_t, std::int64_t, int);
-    int (*fasync)(int, File*, int);
-};
-struct File {  // struct file
-    const FileOps* ops;
-    void* private_data;
-    unsigned flags, mode;
-    std::int64_t pos;
-    Inode* inode;
-};
-struct Cdev {  // struct cdev
-    const FileOps* ops;
-    struct module* owner;
-    ListNode list;
-    std::uint32_t dev;
-    unsigned count;
-    bool allocated;
-};
 
 // An entry of the tree. Fields: I.
 struct Node {
@@ -75,12 +26,14 @@ struct Node {
     std::function<std::string()> text;         // a file of one value: what it shows
     std::function<int(std::string)> set_text;  // and takes
     std::shared_ptr<void> keep;                // what its functions need
+    std::shared_ptr<FileUse> use = std::make_shared<FileUse>();
 };
 
 // What a module still offers: for who unloads it.
 struct OfferedFile {
     std::string what;              // "file '/proc/counter'"
-    const char* missing;           // the call that takes it away
+    const char* missing;           // the call that takes it away; null: that is not it
+    bool running;                  // a call of its functions has not returned
     std::function<void()> remove;  // CONTEXT: any
 };
 
@@ -91,8 +44,11 @@ public:
 
     // Null when there is such an entry.
     Node* add(Node node);
-    // With all that lies below it. False: there is none.
+    // With all that lies below it: waits for the calls of its functions, and closes what is open of it (Linux:
+    // proc_remove). False: there is none. CONTEXT: a task that may sleep when it is in use, else any.
     bool remove(const std::string& path);
+    // The same for a module whose code runs no more: waits for nobody, closes nothing.
+    void discard(const std::string& path);
     std::string path_of(const void* entry);  // "" when it is none
     std::shared_ptr<Node> find(const std::string& path);
     std::vector<std::shared_ptr<Node>> all();
@@ -111,16 +67,21 @@ public:
     void add_cdev(Cdev* cdev);
     void remove_cdev(Cdev* cdev);
     Cdev* cdev_of(std::uint32_t dev);
+    // The functions of whoever serves this number, and a reference to the module. False: nobody does.
+    bool open_device(std::uint32_t dev, Opening& opening);
+    void opened(const std::shared_ptr<Opening>& opening);
     // A device of that name that has no node: Linux's users make one by mknod.
     std::int64_t region_named(const std::string& name);
 
 private:
     Cdev* cdev_of_locked(std::uint32_t dev) const;
+    std::vector<std::shared_ptr<Node>> take_out(const std::string& path);
 
     RawLock lock_;
     std::map<std::string, std::shared_ptr<Node>> nodes_;  // L
     std::vector<Region> regions_;                         // L
     std::vector<Cdev*> cdevs_;                            // L
+    std::vector<std::weak_ptr<Opening>> openings_;        // L
 };
 
 }  // namespace bottomhalf::linux_api

@@ -55,6 +55,11 @@ std::uintptr_t page_up(std::uintptr_t a) noexcept {
 
 }  // namespace
 
+ModuleImage::Mapped& ModuleImage::mapped() {
+    static auto* const it = new Mapped;  // never freed: it is asked for when the process ends
+    return *it;
+}
+
 ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std::move(name)), file_(copy_of(file)) {
     handle_ = dlopen(file_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle_ == nullptr) {
@@ -80,9 +85,15 @@ ModuleImage::ModuleImage(const std::string& file, std::string name) : name_(std:
     }
     if (info_.init == nullptr) info_.init = reinterpret_cast<int (*)()>(exported("init_module"));
     if (info_.exit == nullptr) info_.exit = reinterpret_cast<void (*)()>(exported("cleanup_module"));
+    RawGuard guard(mapped().lock);
+    mapped().images.push_back(this);
 }
 
 ModuleImage::~ModuleImage() {
+    {
+        RawGuard guard(mapped().lock);
+        std::erase(mapped().images, this);
+    }
     rearm();  // its finalisers are code, too
     dlclose(handle_);
     unlink(file_.c_str());
@@ -142,7 +153,8 @@ void ModuleImage::read_symbols() {
             std::string text_name(name, strnlen(name, static_cast<std::size_t>(text + names.sh_size - name)));
             // The compiler's clones ("f.part.0") go by the name of what they were made from.
             if (const auto dot = text_name.find('.', 1); dot != std::string::npos) text_name.resize(dot);
-            symbols_.push_back({base_ + symbol.st_value, symbol.st_size, std::move(text_name)});
+            const bool alias = text_name.starts_with("bh_linux_");
+            symbols_.push_back({base_ + symbol.st_value, symbol.st_size, std::move(text_name), alias});
         }
     }
     std::sort(symbols_.begin(), symbols_.end());
@@ -151,7 +163,8 @@ void ModuleImage::read_symbols() {
 bool ModuleImage::find(const void* address, Symbol& symbol) const {
     if (!holds(address)) return false;
     const auto a = reinterpret_cast<std::uintptr_t>(address);
-    auto after = std::upper_bound(symbols_.begin(), symbols_.end(), Named{a, 0, {}});
+    auto after = std::upper_bound(symbols_.begin(), symbols_.end(), a,
+                                  [](std::uintptr_t wanted, const Named& named) { return wanted < named.address; });
     if (after == symbols_.begin()) return false;
     const Named& named = *std::prev(after);
     if (a >= named.address + named.size) return false;
@@ -162,6 +175,11 @@ bool ModuleImage::find(const void* address, Symbol& symbol) const {
 void ModuleImage::disarm() noexcept {
     if (disarmed_.exchange(true)) return;
     for (const Segment& code : code_) mprotect(reinterpret_cast<void*>(code.begin), code.end - code.begin, PROT_READ);
+}
+
+void ModuleImage::rearm_all() noexcept {
+    RawGuard guard(mapped().lock);
+    for (ModuleImage* image : mapped().images) image->rearm();
 }
 
 void ModuleImage::rearm() noexcept {

@@ -119,7 +119,7 @@ private:
         Domain& domain = machine_.domain();
         const auto holds = [&](const void* address) { return image_.holds(address); };
         for (const auto& file : linux_api::Files::of(domain).of_module(holds))
-            found_.push_back({file.what + " still there", file.missing, false, file.remove});
+            found_.push_back({file.what, file.missing != nullptr ? file.missing : "", file.running, file.remove});
     }
 
     void items() {

@@ -40,9 +40,22 @@ bool find_symbol(const void* address, Symbol& symbol) {
     return false;
 }
 
+// Throws ModuleError when a module of that name is loaded into that machine.
 void enter(const std::shared_ptr<LoadedModule>& module) {
     Registry::Entry entry{module.get(), module, module->image()};
+    std::vector<std::shared_ptr<LoadedModule>> others;  // let go of outside the lock
     RawGuard guard(registry().lock);
+    for (const auto& loaded : registry().loaded) {
+        auto other = loaded.module.lock();
+        if (other == nullptr) continue;
+        const bool same = other->name() == module->name() && &other->domain() == &module->domain() &&
+                          other->state() != ModuleState::unloaded;
+        others.push_back(std::move(other));
+        if (same)
+            throw ModuleError(EEXIST, "module '" + module->name() + "' is loaded into machine '" +
+                                          module->domain().name +
+                                          "' already; unload it, or give this one another name");
+    }
     registry().loaded.push_back(std::move(entry));
     registry().count.fetch_add(1u);
 }
@@ -60,12 +73,6 @@ std::shared_ptr<ModuleImage> leave(const LoadedModule& module) {
     return image;
 }
 
-// The dynamic linker calls what it still has mapped when the process ends.
-void open_all() noexcept {
-    RawGuard guard(registry().lock);
-    for (const auto& entry : registry().loaded) entry.image->rearm();
-}
-
 void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
 
 // What call_rcu() and queue_rcu_work() handed in comes before what is looked for.
@@ -79,48 +86,57 @@ void wait_for_rcu(Machine& machine, Nanoseconds until) {
 
 std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
 
-// A function of a module, run in a task of its own: it outlives whoever gives up waiting for it.
-struct Call {
+}  // namespace
+
+// A function of a module, run in a task of its own: it outlives whoever gives up waiting for it, and sees to what
+// follows from its end.
+struct LoadedModule::Call {
     std::shared_ptr<LoadedModule> module;
     int (*init)() = nullptr;
     void (*exit)() = nullptr;
     int result = 0;
     bool died = false, evicted = true;
 
-    static void run(Task&, void* arg) {
+    static void run(Task& self, void* arg) {
+        self.process = arg;  // Linux: the program insmod or rmmod
         const std::unique_ptr<std::shared_ptr<Call>> held(static_cast<std::shared_ptr<Call>*>(arg));
         Call& call = **held;
+        call.call();
+        if (call.init != nullptr && !call.died && call.result >= 0)
+            call.module->came(call.result);
+        else
+            call.module->abandon();
+        call.evicted = false;
+    }
+    void call() {
         try {
-            if (call.init != nullptr)
-                call.result = call.init();
+            if (init != nullptr)
+                result = init();
             else
-                call.exit();
-            call.evicted = false;
+                exit();
         } catch (const ModuleExit&) {
-            call.died = true;
-            call.evicted = false;
+            died = true;
         } catch (const std::exception& e) {
             // What Linux would not survive either: a deadlock, a mistake that it has no warning for.
-            log(call.module->domain(), LogLevel::err,
-                "module " + call.module->name() + ": exception left its " + (call.init != nullptr ? "init" : "exit") +
-                    ": " + e.what());
-            call.module->die();
-            call.died = true;
-            call.evicted = false;
+            log(module->domain(), LogLevel::err,
+                "module " + module->name() + ": exception left its " + (init != nullptr ? "init" : "exit") + ": " +
+                    e.what());
+            module->die();
+            died = true;
         }
     }
 
+    // Throws MachineHalted when the machine's end came before the function's.
     static std::shared_ptr<Call> make(Machine& machine, const char* task, Call call) {
         auto shared = std::make_shared<Call>(std::move(call));
         auto held = std::make_unique<std::shared_ptr<Call>>(shared);
         const auto started = machine.tasks().spawn(task, &Call::run, held.get(), kCpuUnbound);
         held.release();  // the task's
         machine.tasks().join(*started);
+        if (shared->evicted) throw MachineHalted(message::halted(machine.domain().name));
         return shared;
     }
 };
-
-}  // namespace
 
 const char* state_name(ModuleState state) noexcept {
     static const char* const names[] = {"coming", "live", "going", "dead", "unloaded"};
@@ -148,7 +164,7 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     might_sleep(domain.self(), "insmod");
     set_symbol_source(&find_symbol);
     watch_for_faults();
-    [[maybe_unused]] static const int at_exit = std::atexit(&open_all);
+    [[maybe_unused]] static const int at_exit = std::atexit(&ModuleImage::rearm_all);
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
     module->image_ = std::make_shared<ModuleImage>(file, module->name_);
     enter(module);
@@ -164,42 +180,43 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
         module->abandon();
         throw;
     }
-    module->run_init();
     return module;
 }
 
-void LoadedModule::run_init() {
-    Domain& domain = machine_->domain();
-    const auto init = image()->info().init;
+void LoadedModule::init() {
+    might_sleep(machine_->domain().self(), "insmod");
+    const auto mapped = image();
+    if (mapped == nullptr || begun_.exchange(true))
+        throw ModuleError(EBUSY, "module '" + name_ + "' had its init already");
+    const auto init = mapped->info().init;
+    if (init == nullptr) return came(0);
     std::shared_ptr<Call> call;
-    if (init != nullptr) {
-        try {
-            call = Call::make(*machine_, "insmod", {shared_from_this(), init});
-        } catch (const MachineHalted&) {
-            abandon();
-            throw;
-        }
+    try {
+        call = Call::make(*machine_, "insmod", {shared_from_this(), init});
+    } catch (const MachineHalted&) {
+        abandon();
+        throw;
     }
-    if (call == nullptr || (!call->died && !call->evicted && call->result >= 0)) {
-        if (call != nullptr && call->result > 0) {
-            log(domain, LogLevel::warning,
-                "do_init_module: '" + name_ + "'->init suspiciously returned " + std::to_string(call->result) +
-                    ", it should follow 0/-E convention");
-            log(domain, LogLevel::warning, "do_init_module: loading module anyway...");
-        }
-        ModuleState coming = ModuleState::coming;
-        state_.compare_exchange(coming, ModuleState::live);
-        return;
-    }
-    abandon();
     if (call->died) throw ModuleDied("init of module '" + name_ + "' died; the machine's log has the report");
-    if (call->evicted) throw MachineHalted(message::halted(domain.name));
-    throw ModuleError(-call->result, "init of module '" + name_ + "' returned " + error_text(-call->result));
+    if (call->result < 0)
+        throw ModuleError(-call->result, "init of module '" + name_ + "' returned " + error_text(-call->result));
+}
+
+// Its init has returned that, 0 or more.
+void LoadedModule::came(int result) {
+    if (result > 0) {
+        log(domain(), LogLevel::warning,
+            "do_init_module: '" + name_ + "'->init suspiciously returned " + std::to_string(result) +
+                ", it should follow 0/-E convention");
+        log(domain(), LogLevel::warning, "do_init_module: loading module anyway...");
+    }
+    ModuleState coming = ModuleState::coming;
+    state_.compare_exchange(coming, ModuleState::live);
 }
 
 LoadedModule::~LoadedModule() {
     // Nothing of a halted machine runs any more. Where one still lives, somebody may come back to this code: it stays.
-    if (image_ != nullptr && !machine_->halted()) {
+    if (image_ != nullptr && begun_.load() && !machine_->halted()) {
         new std::shared_ptr<ModuleImage>(image_);
         return;
     }
@@ -244,28 +261,38 @@ void LoadedModule::unload() {
     might_sleep(machine_->domain().self(), "rmmod");
     if (state() == ModuleState::unloaded) return;
     if (state() == ModuleState::dead) return abandon();
-    if (references() > 0)
-        throw ModuleError(EAGAIN,
-                          "module '" + name_ + "' is in use: its reference count is " + std::to_string(references()));
     const auto image = this->image();
+    if (image == nullptr) return;  // another task was faster
     const auto exit = image->info().exit;
     if (exit == nullptr && image->info().init != nullptr)
         throw ModuleError(EBUSY, "module '" + name_ +
                                      "' has an init and no exit, so Linux cannot unload it; declare one with "
                                      "module_exit(), or halt the machine");
-    ModuleState live = ModuleState::live;
-    if (!state_.compare_exchange(live, ModuleState::going))
-        throw ModuleError(EBUSY, "module '" + name_ + "' is " + state_name(live) + ": its " +
-                                     (live == ModuleState::coming ? "init" : "exit") + " has not returned");
-    bool died = false;
-    if (exit != nullptr) died = Call::make(*machine_, "rmmod", {shared_from_this(), nullptr, exit})->died;
-    abandon();
-    if (died) throw ModuleDied("exit of module '" + name_ + "' died; the machine's log has the report");
+    ModuleState before = ModuleState::live;
+    if (!state_.compare_exchange(before, ModuleState::going)) {
+        if (before == ModuleState::unloaded) return;
+        if (before == ModuleState::dead) return abandon();
+        throw ModuleError(EBUSY, "module '" + name_ + "' is " + state_name(before) + ": its " +
+                                     (before == ModuleState::coming ? "init" : "exit") + " has not returned");
+    }
+    // From here on try_module_get() refuses.
+    if (const int users = linux_api::retire_module(image->info()); users > 0) {
+        before = ModuleState::going;
+        state_.compare_exchange(before, ModuleState::live);
+        throw ModuleError(EAGAIN, "module '" + name_ + "' is in use: its reference count is " + std::to_string(users) +
+                                      "; close its files, or whatever took the references");
+    }
+    if (exit == nullptr) return abandon();
+    if (Call::make(*machine_, "rmmod", {shared_from_this(), nullptr, exit})->died)
+        throw ModuleDied("exit of module '" + name_ + "' died; the machine's log has the report");
 }
 
 void LoadedModule::abandon() {
     if (state() == ModuleState::unloaded) return;
-    sweep();
+    if (!abandoned_.exchange(true))
+        sweep();
+    else if (domain().running())
+        return;  // another task is at it
     state_.store(ModuleState::unloaded);
 }
 
@@ -284,7 +311,7 @@ void LoadedModule::sweep() {
         if (first && tell && !found.empty()) {
             log(domain, LogLevel::err, "BUG: module " + name_ + " unloaded while the machine still holds of it:");
             for (const Leftover& left : found) {
-                std::string line = left.what + "; its exit misses " + left.missing;
+                std::string line = left.what + (left.missing.empty() ? "" : "; its exit misses " + left.missing);
                 log(domain, LogLevel::err, "  " + line);
                 RawGuard guard(lock_);
                 leftovers_.push_back(std::move(line));

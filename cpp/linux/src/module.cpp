@@ -262,6 +262,29 @@ std::string param_text(ModuleInfo& module, const std::string& name) {
     return all;
 }
 
-int module_users(const ModuleInfo& module) { return __atomic_load_n(&module.self->users, __ATOMIC_SEQ_CST); }
+int module_users(const ModuleInfo& module) {
+    return std::max(0, __atomic_load_n(&module.self->users, __ATOMIC_SEQ_CST));
+}
+
+int retire_module(const ModuleInfo& module) {
+    int users = 0;
+    if (__atomic_compare_exchange_n(&module.self->users, &users, kRetired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return 0;
+    return users;
+}
+
+bool get_module(struct ::module* module) noexcept {
+    if (module == nullptr) return true;
+    int users = __atomic_load_n(&module->users, __ATOMIC_SEQ_CST);
+    do {
+        if (users < 0) return false;
+    } while (
+        !__atomic_compare_exchange_n(&module->users, &users, users + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return true;
+}
+
+void put_module(struct ::module* module) noexcept {
+    if (module != nullptr) __atomic_fetch_sub(&module->users, 1, __ATOMIC_SEQ_CST);
+}
 
 }  // namespace bottomhalf::linux_api

@@ -34,7 +34,7 @@ struct bh_module_record {
 struct module {
     char name[56];
     int state;
-    int users;
+    int users;  // below 0: on its way out, nobody gets it any more
 };
 
 struct bh_module_table {
@@ -46,4 +46,5 @@ struct bh_module_table {
 
 namespace bottomhalf::linux_api {
 inline constexpr std::uint32_t kRecordText = 1, kRecordParam = 2, kRecordParamText = 3;
-}
+inline constexpr int kRetired = INT32_MIN;
+}  // namespace bottomhalf::linux_api

@@ -264,8 +264,9 @@ void fault(int signal, std::uintptr_t address, ucontext_t& context) {
         reg(context, kSp) = static_cast<std::remove_reference_t<decltype(reg(context, kSp))>>(sp);
         return;
     }
-    // Code that was closed is called, or come back to: that was reported when it was closed.
-    if (image->disarmed() && image->holds(reinterpret_cast<void*>(address)) && address == pc) throw Fault(image);
+    // Code that was closed is called, or come back to: that was reported when it was closed. What its frames undo is
+    // closed as well, and comes here again: the exception is lost then, so it must not hold the image.
+    if (image->disarmed() && image->holds(reinterpret_cast<void*>(address)) && address == pc) throw ModuleExit();
     t_reporting = true;
     if (module->die() || !image->disarmed()) {
         Report report(self);

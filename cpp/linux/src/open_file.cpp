@@ -42,25 +42,26 @@ private:
 
 class Opened final : public OpenFile {
 public:
-    Opened(Domain& domain, std::shared_ptr<Node> node, const FileOps& ops, Cdev* cdev, std::int64_t dev, unsigned flags)
-        : domain_(domain), node_(std::move(node)), ops_(ops) {
-        inode_.mode = static_cast<unsigned short>(node_ != nullptr ? node_->mode : 0);
-        inode_.priv = node_ != nullptr ? node_->data : nullptr;
-        inode_.rdev = dev >= 0 ? static_cast<std::uint32_t>(dev) : 0;
-        inode_.cdev = cdev;
-        file_.ops = &ops_;
+    Opened(Domain& domain, std::shared_ptr<Opening> opening, unsigned flags)
+        : domain_(domain), opening_(std::move(opening)), file_(opening_->file) {
+        Opening& o = *opening_;
+        const std::size_t slash = o.path.rfind('/');
+        o.dentry.name = o.path.c_str() + (slash != std::string::npos ? slash + 1 : 0);
+        o.dentry.length = static_cast<std::uint32_t>(std::strlen(o.dentry.name));
+        o.dentry.short_name[std::string(o.dentry.name).copy(o.dentry.short_name, sizeof o.dentry.short_name - 1)] =
+            '\0';
+        o.dentry.inode = &o.inode;
+        file_.ops = &o.ops;
         file_.flags = flags;
         file_.mode = (flags & 3) == 0 ? kRead : (flags & 3) == 1 ? kWrite : kRead | kWrite;
-        file_.inode = &inode_;
-        find_owner(cdev);
+        file_.inode = &o.inode;
+        file_.dentry = &o.dentry;
+        const FileCall call(*o.use);
+        if (!call) fail(ENOENT, "open");
         CurrentScope scope(domain_.self());
-        users(1);
-        try {
-            if (ops_.open != nullptr) check(ops_.open(&inode_, &file_), "open");
-        } catch (...) {
-            users(-1);
-            throw;
-        }
+        if (o.ops.open != nullptr) check(o.ops.open(&o.inode, &file_), "open");
+        o.use->add(opening_);
+        Files::of(domain_).opened(opening_);
         open_ = true;
     }
     ~Opened() override {
@@ -74,30 +75,35 @@ public:
     }
 
     std::size_t read(void* buffer, std::size_t size) override {
-        CurrentScope scope(enter(kRead));
+        const FileCall call = enter(kRead);
+        CurrentScope scope(domain_.self());
         if (file_.ops->read == nullptr) fail(EINVAL, "read");
         return static_cast<std::size_t>(
             check(file_.ops->read(&file_, static_cast<char*>(buffer), size, &file_.pos), "read"));
     }
     std::size_t write(const void* data, std::size_t size) override {
-        CurrentScope scope(enter(kWrite));
+        const FileCall call = enter(kWrite);
+        CurrentScope scope(domain_.self());
         if (file_.ops->write == nullptr) fail(EINVAL, "write");
         return static_cast<std::size_t>(
             check(file_.ops->write(&file_, static_cast<const char*>(data), size, &file_.pos), "write"));
     }
     std::int64_t seek(std::int64_t offset, int whence) override {
-        CurrentScope scope(enter(0));
+        const FileCall call = enter(0);
+        CurrentScope scope(domain_.self());
         if (file_.ops->llseek == nullptr) fail(ESPIPE, "lseek");
         return check(file_.ops->llseek(&file_, offset, whence), "lseek");
     }
     long ioctl(unsigned command, unsigned long argument) override {
-        CurrentScope scope(enter(0));
+        const FileCall call = enter(0);
+        CurrentScope scope(domain_.self());
         if (file_.ops->unlocked_ioctl == nullptr) fail(ENOTTY, "ioctl");
         const long result = file_.ops->unlocked_ioctl(&file_, command, argument);
         return check(result == -515 ? -ENOTTY : result, "ioctl");
     }
     unsigned poll(unsigned events, Nanoseconds deadline) override {
-        Task& self = enter(0);
+        const FileCall call = enter(0);
+        Task& self = domain_.self();
         CurrentScope scope(self);
         if (file_.ops->poll == nullptr) return kReady & events;
         Poller poller(self);
@@ -113,17 +119,22 @@ public:
     void close() override {
         if (!open_) return;
         open_ = false;
-        CurrentScope scope(domain_.self());
+        Opening& o = *opening_;
+        if (!o.use->begin_close(o)) return;
         struct Leave {
-            Opened& file;
-            ~Leave() { file.users(-1); }
-        } leave{*this};
-        if (file_.ops->release != nullptr) file_.ops->release(&inode_, &file_);
+            Opening& opening;
+            ~Leave() {
+                opening.use->leave();
+                opening.let_go();
+            }
+        } leave{o};
+        CurrentScope scope(domain_.self());
+        if (file_.ops->release != nullptr) file_.ops->release(&o.inode, &file_);
     }
     bool closed() const noexcept override { return !open_; }
 
 private:
-    std::string name() const { return node_ != nullptr ? node_->path : "device"; }
+    const std::string& name() const { return opening_->path; }
     [[noreturn]] void fail(int number, const char* call) const {
         throw FileError(number, std::string(call) + " " + name() + ": " + std::strerror(number));
     }
@@ -132,28 +143,16 @@ private:
         if (result < 0) fail(result <= -512 ? EINTR : static_cast<int>(-result), call);
         return result;
     }
-    Task& enter(unsigned wanted) {
+    FileCall enter(unsigned wanted) {
         if (!open_) fail(EBADF, "use of closed file");
         if ((file_.mode & wanted) != wanted) fail(EBADF, wanted == kRead ? "read" : "write");
-        return domain_.self();
-    }
-    // Whose code it is, also where the module does not say: /proc has no field for it.
-    void find_owner(const Cdev* cdev) {
-        const void* code = cdev != nullptr ? cdev->ops : node_->code;
-        if (const auto module = modules::module_at(code)) image_ = module->image();
-        owner_ = ops_.owner == nullptr && image_ != nullptr ? image_->info().self : ops_.owner;
-    }
-    void users(int change) noexcept {
-        if (owner_ != nullptr) __atomic_fetch_add(&owner_->users, change, __ATOMIC_SEQ_CST);
+        return FileCall(*opening_->use,
+                        [this] { throw FileError(EIO, name() + ": its module has taken it away, or is unloaded"); });
     }
 
     Domain& domain_;
-    const std::shared_ptr<Node> node_;
-    const FileOps ops_;
-    std::shared_ptr<modules::ModuleImage> image_;  // stays mapped until the file is gone; null: of no loaded module
-    struct module* owner_ = nullptr;
-    Inode inode_{};
-    File file_{};
+    const std::shared_ptr<Opening> opening_;
+    File& file_;
     bool open_ = false;
 };
 
@@ -195,20 +194,37 @@ std::unique_ptr<OpenFile> open_file(Domain& domain, const std::string& path, uns
     if (node == nullptr && dev < 0)
         throw FileError(ENOENT, "open " + path + ": no module of machine '" + domain.name + "' offers this file");
     if (node != nullptr && node->directory) throw FileError(EISDIR, "open " + path + ": it is a directory");
-    Cdev* cdev = nullptr;
+    auto opening = std::make_shared<Opening>();
+    opening->path = path;
+    opening->node = node;
+    if (node != nullptr) {
+        opening->inode.mode = static_cast<unsigned short>(node->mode);
+        opening->inode.priv = node->data;
+    }
     if (dev >= 0) {
-        cdev = files.cdev_of(static_cast<std::uint32_t>(dev));
-        if (cdev == nullptr) throw FileError(ENXIO, "open " + path + ": nobody serves this device number");
-        return std::make_unique<Opened>(domain, node, *cdev->ops, cdev, dev, flags);
+        opening->inode.rdev = static_cast<std::uint32_t>(dev);
+        opening->use = std::make_shared<FileUse>();
+        if (!files.open_device(static_cast<std::uint32_t>(dev), *opening))
+            throw FileError(ENXIO, "open " + path + ": nobody serves its device number " +
+                                       std::to_string(dev >> kMinorBits) + ":" +
+                                       std::to_string(dev & ((1 << kMinorBits) - 1)) +
+                                       "; a module does so from cdev_add() to cdev_del()");
+    } else {
+        opening->use = node->use;
+        opening->code = node->code;
+        const FileCall call(*node->use);  // it stays while its module is asked for
+        if (!call || !get_module(node->ops.owner))
+            throw FileError(ENOENT, "open " + path + ": its module is taking it away");
+        opening->owner.store(node->ops.owner);
+        if (const auto module = modules::module_at(node->code)) opening->image = module->image();
+        opening->ops = node->ops;
+        if (node->text) {
+            opening->ops.open = Value::open;
+            opening->ops.read = Value::read;
+            opening->ops.write = Value::write;
+        }
     }
-    if (node->text) {
-        FileOps ops{};
-        ops.open = Value::open;
-        ops.read = Value::read;
-        ops.write = Value::write;
-        return std::make_unique<Opened>(domain, node, ops, nullptr, -1, flags);
-    }
-    return std::make_unique<Opened>(domain, node, node->ops, nullptr, -1, flags);
+    return std::make_unique<Opened>(domain, std::move(opening), flags);
 }
 
 extern "C" {
@@ -216,6 +232,12 @@ extern "C" {
 void bh_linux_poll_wait(File*, WaitQueue* queue, PollTable* table) {
     if (table != nullptr && table->poller != nullptr && queue != nullptr)
         static_cast<Poller*>(table->poller)->add(usable(queue, "poll_wait"));
+}
+char* bh_linux_file_path(File* file, char* buffer, int size) {
+    const std::string& path = container_of(file, &Opening::file)->path;
+    const auto room = static_cast<std::size_t>(std::max(size, 0));
+    if (path.size() + 1 > room) return reinterpret_cast<char*>(static_cast<std::intptr_t>(-ENAMETOOLONG));
+    return static_cast<char*>(std::memcpy(buffer + room - path.size() - 1, path.c_str(), path.size() + 1));
 }
 int bh_linux_nonseekable_open(Inode*, File*) { return 0; }
 int bh_linux_simple_open(Inode* inode, File* file) {

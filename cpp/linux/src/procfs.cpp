@@ -28,6 +28,11 @@ struct Shown {
     void* data;
 };
 
+struct Blob {  // struct debugfs_blob_wrapper
+    const void* data;
+    unsigned long size;
+};
+
 Files& files() { return Files::of(here()); }
 
 std::string below(const char* root, const void* parent, const char* name) {
@@ -79,8 +84,9 @@ Node* add_shown(const char* name, unsigned mode, void* parent, Shown what) {
     return add(std::move(node));
 }
 
-Node directory(const char* root, const char* name, void* parent) {
+Node directory(const char* root, const char* name, void* parent, const void* caller) {
     Node node;
+    node.code = caller;  // whose module it is
     node.path = below(root, parent, name);
     node.mode = 0555;
     node.directory = true;
@@ -121,7 +127,9 @@ Node* bh_linux_proc_create_seq_private(const char* name, unsigned short mode, vo
                                        unsigned size, void* data) {
     return add_shown(name, mode, parent, {nullptr, op, size, data});
 }
-Node* bh_linux_proc_mkdir(const char* name, void* parent) { return add(directory("/proc", name, parent)); }
+Node* bh_linux_proc_mkdir(const char* name, void* parent) {
+    return add(directory("/proc", name, parent, __builtin_return_address(0)));
+}
 void bh_linux_remove_proc_entry(const char* name, void* parent) {
     if (!files().remove(below("/proc", parent, name)))
         warn(here(), "remove_proc_entry", std::string("name '") + name + "'");
@@ -134,7 +142,7 @@ void bh_linux_proc_set_size(void*, std::int64_t) {}
 void* bh_linux_pde_data(const Inode* inode) { return inode->priv; }
 
 Node* bh_linux_debugfs_create_dir(const char* name, void* parent) {
-    return add_debug(directory("/sys/kernel/debug", name, parent));
+    return add_debug(directory("/sys/kernel/debug", name, parent, __builtin_return_address(0)));
 }
 Node* bh_linux_debugfs_create_file(const char* name, unsigned short mode, void* parent, void* data,
                                    const FileOps* ops) {
@@ -176,6 +184,17 @@ void bh_linux_debugfs_number(const char* name, unsigned short mode, void* parent
         return 0;
     };
     add_debug(std::move(node));
+}
+Node* bh_linux_debugfs_create_blob(const char* name, unsigned short mode, void* parent, const Blob* blob) {
+    Node node;
+    node.path = below("/sys/kernel/debug", parent, name);
+    node.mode = mode & 0444u;
+    node.code = blob;
+    node.text = [blob] { return std::string(static_cast<const char*>(blob->data), blob->size); };
+    return add(std::move(node));
+}
+Node* bh_linux_debugfs_lookup(const char* name, void* parent) {
+    return files().find(below("/sys/kernel/debug", parent, name)).get();
 }
 void bh_linux_debugfs_remove(void* entry) { remove_entry(entry); }
 

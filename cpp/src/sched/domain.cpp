@@ -75,6 +75,7 @@ struct AdoptionTable {
             found = made.get();
             found->domain.store(&domain);
             found->adopted = true;
+            found->process = found;
             found->may_gate = true;
             found->cpu.store(static_cast<int>(domain.next_home_.fetch_add(1u) % domain.nr_cpus));
             std::snprintf(found->name, sizeof found->name, "%s", domain.substrate->simulated() ? "init" : "thread");

@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "bottomhalf/base/atomic.hpp"
 #include "bottomhalf/base/error.hpp"
+#include "bottomhalf/base/raw_lock.hpp"
 #include "bottomhalf/base/symbol.hpp"
 #include "bottomhalf/linux/module.hpp"
 
@@ -50,17 +52,27 @@ public:
     void disarm() noexcept;
     bool disarmed() const noexcept { return disarmed_.load(); }
     void rearm() noexcept;
+    // Of all that are mapped: the process ends, and the dynamic linker calls their finalisers.
+    static void rearm_all() noexcept;
 
 private:
     struct Named {
         std::uintptr_t address;
         std::size_t size;
         std::string name;
-        bool operator<(const Named& other) const noexcept { return address < other.address; }
+        bool alias;  // of the loader's making: an author's own name is better
+        bool operator<(const Named& other) const noexcept {
+            return std::tie(address, other.alias, name) < std::tie(other.address, alias, other.name);
+        }
     };
     struct Segment {
         std::uintptr_t begin, end;
     };
+    struct Mapped {
+        RawLock lock;                      // a leaf
+        std::vector<ModuleImage*> images;  // L
+    };
+    static Mapped& mapped();
     void* exported(const char* symbol) const noexcept;
     void find_segments();
     void read_symbols();

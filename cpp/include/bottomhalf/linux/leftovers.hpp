@@ -14,7 +14,7 @@ namespace bottomhalf::modules {
 
 struct Leftover {
     std::string what;                 // "work item 'f' still queued on workqueue 'events'"
-    std::string missing;              // the call that exit misses
+    std::string missing;              // the call that exit misses; empty: it is not exit's mistake
     bool running;                     // it cannot be taken back: it has to come to its end
     std::function<void()> take_back;  // empty while it runs. CONTEXT: task that may sleep
 };

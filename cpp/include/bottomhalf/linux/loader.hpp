@@ -37,16 +37,20 @@ using ParameterValues = std::vector<std::pair<std::string, std::string>>;
 
 class LoadedModule : public std::enable_shared_from_this<LoadedModule> {
 public:
-    // Linux: init_module. Maps a copy of the compiled module, sets its parameters and runs its init. Throws ModuleError
-    // (init's own error, or the loader's; nothing stays loaded), ModuleDied, MachineHalted, Interrupted (init goes on).
-    // CONTEXT: task that may sleep.
+    // Linux: the first half of init_module. Maps a copy of the compiled module and sets its parameters. Throws
+    // ModuleError: EEXIST when one of that name is loaded into that machine, or the loader's own. CONTEXT: task that
+    // may sleep.
     static std::shared_ptr<LoadedModule> load(std::shared_ptr<Machine> machine, const std::string& file,
                                               std::string name, const ParameterValues& values);
+    // The other half: runs its init, once. Throws ModuleError with what init returned, ModuleDied, MachineHalted:
+    // nothing stays loaded then; Interrupted: init goes on in its task, and the module is loaded or gone when that has
+    // returned. CONTEXT: task that may sleep.
+    void init();
     ~LoadedModule();
 
     // Linux: delete_module. Runs exit and unmaps. Throws ModuleError: EBUSY when the module has no exit or its init or
-    // exit runs, EAGAIN while somebody uses it; ModuleDied when exit faults: it is unloaded then. Nothing happens when
-    // it is unloaded already. CONTEXT: task that may sleep.
+    // exit runs, EAGAIN while somebody uses it; ModuleDied when exit faults: it is unloaded then; Interrupted: exit
+    // goes on in its task, and unloads it. Nothing happens when it is unloaded already. CONTEXT: task that may sleep.
     void unload();
     // Without running exit: of a module that is dead, or whose machine is halting. CONTEXT: task that may sleep.
     void abandon();
@@ -71,12 +75,14 @@ public:
 private:
     LoadedModule(std::shared_ptr<Machine> machine, std::string name)
         : machine_(std::move(machine)), name_(std::move(name)) {}
-    void run_init();
+    struct Call;
+    void came(int result);
     void sweep();
 
     const std::shared_ptr<Machine> machine_;
     const std::string name_;
     Atomic<ModuleState> state_{ModuleState::coming};
+    Atomic<bool> begun_{false}, abandoned_{false};  // its init; its end
     mutable RawLock lock_;
     std::shared_ptr<ModuleImage> image_;  // L to change
     std::vector<std::string> leftovers_;  // L

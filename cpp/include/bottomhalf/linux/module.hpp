@@ -71,7 +71,12 @@ ModuleInfo read_module(void* handle);
 void set_param(ModuleInfo& module, const std::string& name, const std::string& value);
 // The value as /sys/module/NAME/parameters/PARAM shows it, without the newline. Throws InvalidArgument.
 std::string param_text(ModuleInfo& module, const std::string& name);
-// try_module_get() less module_put(): a module with users must not be unloaded.
+// try_module_get() less module_put(): a module with users must not be unloaded. 0 as well when it is retired.
 int module_users(const ModuleInfo& module);
+// A module without users gets none any more: try_module_get() refuses. RETURNS: how many users it has.
+int retire_module(const ModuleInfo& module);
+// Linux: try_module_get. Null counts as a module that always is there.
+bool get_module(struct ::module* module) noexcept;
+void put_module(struct ::module* module) noexcept;
 
 }  // namespace bottomhalf::linux_api

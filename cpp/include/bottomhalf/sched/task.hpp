@@ -44,6 +44,7 @@ struct Task : Recycled<Task> {
     bool adopted = false;                // I: a foreign thread, or a simulated machine's init
     bool quiet = false;                  // I: sleeps are not load (Linux: TASK_IDLE)
     char name[kNameSize] = {};           // I: the thread's real name on the host (cut to 15 characters there)
+    const void* process = nullptr;       // O: null: a thread of the kernel, and not of a process (Linux: mm)
 
     std::uint32_t preempt_count = 0;  // O: laid out as in context.hpp
     std::uint32_t irqs_off = 0;       // O: depth of local_irq_save

@@ -1,6 +1,8 @@
 #ifndef _LINUX_CDEV_H
 #define _LINUX_CDEV_H
+#include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 struct cdev {
     const struct file_operations *ops;
@@ -9,6 +11,7 @@ struct cdev {
     u32 dev;
     unsigned int count;
     bool __allocated;
+    struct kobject kobj; /* counted; the device ends by cdev_del() */
 };
 void cdev_init(struct cdev *cdev, const struct file_operations *fops) __bh_symbol(cdev_init);
 struct cdev *cdev_alloc(void) __bh_symbol(cdev_alloc);

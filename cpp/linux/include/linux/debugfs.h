@@ -4,12 +4,18 @@
 #include <linux/fs.h>
 #include <linux/seq_file.h>
 #include <linux/types.h>
-struct dentry;
 struct dentry *debugfs_create_dir(const char *name, struct dentry *parent) __bh_symbol(debugfs_create_dir);
 struct dentry *debugfs_create_file(const char *name, umode_t mode, struct dentry *parent, void *data,
                                    const struct file_operations *fops) __bh_symbol(debugfs_create_file);
 void __bh_debugfs_number(const char *name, umode_t mode, struct dentry *parent, void *value, unsigned int size,
                          int kind) __bh_symbol(debugfs_number);
+struct debugfs_blob_wrapper {
+    void *data;
+    unsigned long size;
+};
+struct dentry *debugfs_create_blob(const char *name, umode_t mode, struct dentry *parent,
+                                   struct debugfs_blob_wrapper *blob) __bh_symbol(debugfs_create_blob);
+struct dentry *debugfs_lookup(const char *name, struct dentry *parent) __bh_symbol(debugfs_lookup);
 void debugfs_remove(struct dentry *entry) __bh_symbol(debugfs_remove);
 #define debugfs_create_file_unsafe debugfs_create_file
 #define debugfs_remove_recursive(entry) debugfs_remove(entry)

@@ -2,6 +2,7 @@
 #ifndef _LINUX_FS_H
 #define _LINUX_FS_H
 
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/ioctl.h>
@@ -44,6 +45,19 @@ struct inode {
     struct cdev *i_cdev;
     unsigned long i_ino;
 };
+struct qstr {
+    u32 hash, len;
+    const unsigned char *name;
+};
+struct dentry {
+    struct qstr d_name;
+    struct inode *d_inode;
+    unsigned char d_iname[40]; /* the name, or its beginning */
+};
+struct path {
+    void *mnt;
+    struct dentry *dentry;
+};
 struct file {
     const struct file_operations *f_op;
     void *private_data;
@@ -51,9 +65,12 @@ struct file {
     fmode_t f_mode;
     loff_t f_pos;
     struct inode *f_inode;
+    struct path f_path;
 };
 
 struct vm_area_struct;
+struct kiocb;
+struct iov_iter;
 struct file_operations {
     struct module *owner;
     loff_t (*llseek)(struct file *, loff_t, int);
@@ -68,9 +85,31 @@ struct file_operations {
     int (*release)(struct inode *, struct file *);
     int (*fsync)(struct file *, loff_t, loff_t, int);
     int (*fasync)(int, struct file *, int);
+    ssize_t (*read_iter)(struct kiocb *, struct iov_iter *);
+    ssize_t (*write_iter)(struct kiocb *, struct iov_iter *);
+    unsigned long (*get_unmapped_area)(struct file *, unsigned long, unsigned long, unsigned long, unsigned long);
 };
 
+/* Nobody can ask for SIGIO: the list stays empty. */
+struct fasync_struct;
+static inline int fasync_helper(int fd, struct file *file, int on, struct fasync_struct **list) {
+    (void)fd;
+    (void)file;
+    (void)on;
+    (void)list;
+    return 0;
+}
+static inline void kill_fasync(struct fasync_struct **list, int sig, int band) {
+    (void)list;
+    (void)sig;
+    (void)band;
+}
+#define POLL_IN 1
+#define POLL_OUT 2
+#define POLL_HUP 6
+
 #define file_inode(f) ((f)->f_inode)
+#define file_dentry(f) ((f)->f_path.dentry)
 #define iminor(inode) MINOR((inode)->i_rdev)
 #define imajor(inode) MAJOR((inode)->i_rdev)
 
@@ -81,6 +120,8 @@ loff_t default_llseek(struct file *file, loff_t offset, int whence) __bh_symbol(
 loff_t noop_llseek(struct file *file, loff_t offset, int whence) __bh_symbol(noop_llseek);
 loff_t fixed_size_llseek(struct file *file, loff_t offset, int whence, loff_t size) __bh_symbol(fixed_size_llseek);
 #define no_llseek NULL
+/* The path it was opened by, at the end of the buffer; -ENAMETOOLONG. */
+char *file_path(struct file *file, char *buffer, int size) __bh_symbol(file_path);
 
 int __bh_alloc_chrdev_region(u32 *dev, unsigned int first, unsigned int count, const char *name)
     __bh_symbol(alloc_chrdev_region);

@@ -23,13 +23,18 @@
 typedef int (*initcall_t)(void);
 typedef void (*exitcall_t)(void);
 
-/* The loader finds the two functions by these names. */
-#define module_init(initfn)                                                                                       \
-    extern int __bh_module_init(void) __asm__("bh_linux_module_init") __attribute__((visibility("default"), used)); \
-    int __bh_module_init(void) { return initfn(); }
-#define module_exit(exitfn)                                                                                        \
-    extern void __bh_module_exit(void) __asm__("bh_linux_module_exit") __attribute__((visibility("default"), used)); \
-    void __bh_module_exit(void) { exitfn(); }
+/* The loader finds the two functions by these names; reports name them as their author did. */
+#ifdef __cplusplus
+#define __bh_entry(type, symbol, entry, fn)                                                       \
+    extern type entry(void) __asm__(symbol) __attribute__((visibility("default"), used)); \
+    type entry(void) { return fn(); }
+#else
+#define __bh_entry(type, symbol, entry, fn)                                                          \
+    static inline __attribute__((unused)) type (*__bh_type_of_##entry(void))(void) { return fn; } \
+    extern type entry(void) __asm__(symbol) __attribute__((visibility("default"), used, alias(#fn)))
+#endif
+#define module_init(initfn) __bh_entry(int, "bh_linux_module_init", __bh_module_init, initfn);
+#define module_exit(exitfn) __bh_entry(void, "bh_linux_module_exit", __bh_module_exit, exitfn);
 
 /* A built-in's entry points; a module has one of them. */
 #define early_initcall(fn) module_init(fn)

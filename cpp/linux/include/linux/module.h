@@ -8,10 +8,12 @@
 #include <linux/list.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/stat.h>
 #include <linux/string.h>
 #include <linux/stringify.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #ifndef KBUILD_MODNAME /* the loader names the module: -DKBUILD_MODNAME='"name"' */
@@ -59,8 +61,15 @@ void __bh_module_table(struct bh_module_table *table) {
     table->module = &__bh_this_module;
 }
 
+/* Below 0 it is on its way out: nobody gets it any more. */
 static inline bool try_module_get(struct module *module) {
-    if (module != NULL) __atomic_fetch_add(&module->refcnt.counter, 1, __ATOMIC_SEQ_CST);
+    int users;
+    if (module == NULL) return true;
+    users = __atomic_load_n(&module->refcnt.counter, __ATOMIC_SEQ_CST);
+    do {
+        if (users < 0) return false;
+    } while (!__atomic_compare_exchange_n(&module->refcnt.counter, &users, users + 1, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
     return true;
 }
 static inline void __module_get(struct module *module) { (void)try_module_get(module); }
@@ -68,7 +77,8 @@ static inline void module_put(struct module *module) {
     if (module != NULL) __atomic_fetch_sub(&module->refcnt.counter, 1, __ATOMIC_SEQ_CST);
 }
 static inline int module_refcount(struct module *module) {
-    return __atomic_load_n(&module->refcnt.counter, __ATOMIC_SEQ_CST);
+    int users = __atomic_load_n(&module->refcnt.counter, __ATOMIC_SEQ_CST);
+    return users < 0 ? -1 : users;
 }
 #define module_name(mod) ((mod) != NULL ? (const char *)(mod)->name : "kernel")
 

@@ -13,6 +13,11 @@ struct proc_ops {
     int (*proc_release)(struct inode *, struct file *);
     __poll_t (*proc_poll)(struct file *, struct poll_table_struct *);
     long (*proc_ioctl)(struct file *, unsigned int, unsigned long);
+    /* Nobody calls these. */
+    ssize_t (*proc_read_iter)(struct kiocb *, struct iov_iter *);
+    long (*proc_compat_ioctl)(struct file *, unsigned int, unsigned long);
+    int (*proc_mmap)(struct file *, struct vm_area_struct *);
+    unsigned long (*proc_get_unmapped_area)(struct file *, unsigned long, unsigned long, unsigned long, unsigned long);
 };
 struct proc_dir_entry *proc_create_data(const char *name, umode_t mode, struct proc_dir_entry *parent,
                                         const struct proc_ops *ops, void *data) __bh_symbol(proc_create_data);
@@ -27,6 +32,12 @@ void remove_proc_entry(const char *name, struct proc_dir_entry *parent) __bh_sym
 int remove_proc_subtree(const char *name, struct proc_dir_entry *parent) __bh_symbol(remove_proc_subtree);
 void proc_remove(struct proc_dir_entry *entry) __bh_symbol(proc_remove);
 void proc_set_size(struct proc_dir_entry *entry, loff_t size) __bh_symbol(proc_set_size);
+/* Accepted: whoever opens a file may do everything. */
+static inline void proc_set_user(struct proc_dir_entry *entry, kuid_t uid, kgid_t gid) {
+    (void)entry;
+    (void)uid;
+    (void)gid;
+}
 void *pde_data(const struct inode *inode) __bh_symbol(pde_data);
 #define proc_mkdir_mode(name, mode, parent) proc_mkdir(name, parent)
 #define PDE_DATA(inode) pde_data(inode)

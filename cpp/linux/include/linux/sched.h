@@ -27,6 +27,7 @@ struct task_struct {
     pid_t pid;
     bool __adopted, __quiet;
     char comm[32];
+    struct mm_struct *mm; /* NULL: a thread of the kernel */
 };
 
 #define TASK_RUNNING 0x0000
@@ -47,6 +48,7 @@ struct task_struct {
 #define SIGKILL 9
 #define SIGTERM 15
 #define SIGUSR1 10
+#define SIGIO 29
 
 struct task_struct *__bh_current(void) __bh_symbol(current);
 void __bh_set_state(unsigned int state) __bh_symbol(set_current_state);

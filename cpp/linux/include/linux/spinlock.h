@@ -23,12 +23,20 @@ int __bh_spin_trylock_irqsave(spinlock_t *lock, unsigned long *flags) __bh_symbo
 int spin_is_locked(spinlock_t *lock) __bh_symbol(spin_is_locked);
 void __bh_assert_spin_locked(spinlock_t *lock) __bh_symbol(assert_spin_locked);
 
-void read_lock(rwlock_t *lock) __bh_symbol(read_lock);
-void read_unlock(rwlock_t *lock) __bh_symbol(read_unlock);
-int read_trylock(rwlock_t *lock) __bh_symbol(read_trylock);
-void write_lock(rwlock_t *lock) __bh_symbol(write_lock);
-void write_unlock(rwlock_t *lock) __bh_symbol(write_unlock);
-int write_trylock(rwlock_t *lock) __bh_symbol(write_trylock);
+void __bh_read_lock(rwlock_t *lock) __bh_symbol(read_lock);
+void __bh_read_unlock(rwlock_t *lock) __bh_symbol(read_unlock);
+int __bh_read_trylock(rwlock_t *lock) __bh_symbol(read_trylock);
+void __bh_write_lock(rwlock_t *lock) __bh_symbol(write_lock);
+void __bh_write_unlock(rwlock_t *lock) __bh_symbol(write_unlock);
+int __bh_write_trylock(rwlock_t *lock) __bh_symbol(write_trylock);
+
+/* Macros, as in Linux: variables of modules have these names. */
+#define read_lock(lock) __bh_read_lock(lock)
+#define read_unlock(lock) __bh_read_unlock(lock)
+#define read_trylock(lock) __bh_read_trylock(lock)
+#define write_lock(lock) __bh_write_lock(lock)
+#define write_unlock(lock) __bh_write_unlock(lock)
+#define write_trylock(lock) __bh_write_trylock(lock)
 
 #define spin_lock_init(lock) __bh_spin_lock_init(lock)
 #define spin_lock_irqsave(lock, flags) ((void)((flags) = __bh_spin_lock_irqsave(lock)))

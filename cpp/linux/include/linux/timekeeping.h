@@ -22,5 +22,8 @@ static inline time64_t ktime_get_real_seconds(void) { return ktime_get_real() / 
 static inline void ktime_get_ts64(struct timespec64 *ts) { *ts = ns_to_timespec64(ktime_get()); }
 static inline void ktime_get_real_ts64(struct timespec64 *ts) { *ts = ns_to_timespec64(ktime_get_real()); }
 static inline void ktime_get_boottime_ts64(struct timespec64 *ts) { ktime_get_ts64(ts); }
+static inline void ktime_get_raw_ts64(struct timespec64 *ts) { ktime_get_ts64(ts); }
+static inline void ktime_get_coarse_ts64(struct timespec64 *ts) { ktime_get_ts64(ts); }
+static inline void ktime_get_coarse_real_ts64(struct timespec64 *ts) { ktime_get_real_ts64(ts); }
 static inline void getnstimeofday64(struct timespec64 *ts) { ktime_get_real_ts64(ts); }
 #endif

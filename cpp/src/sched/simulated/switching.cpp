@@ -207,6 +207,7 @@ void SimulatedSubstrate::unwind(bool swappers_only) noexcept {
     Task stand_in;
     stand_in.domain.store(&domain_);
     stand_in.adopted = true;
+    stand_in.process = &stand_in;
     Strand reaper;
     Fiber native;
     reaper.task = &stand_in;
