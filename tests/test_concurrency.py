@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 
 import pytest
 from helpers import LONG, Call, Hold, Item, cpu_held, eventually, held_item, run_in_work, works_on
@@ -297,6 +299,35 @@ def test_held_items_do_not_occupy_the_pool(m):
     works_on(m)
     for item in items:
         item.open()
+
+
+@pytest.fixture
+def no_forced_switches():
+    """Nobody but whoever has the GIL decides when another gets it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.host("virtual CPUs share a thread")
+def test_between_two_long_items_the_gil_is_handed_over(m, no_forced_switches):
+    """Who waits for the GIL with a short item waits for one long item, not for a pool's worth of them."""
+    order = []
+
+    def long(_):
+        end = time.perf_counter() + 1e-3
+        while time.perf_counter() < end:
+            pass
+        order.append("long")
+
+    short = bh.Work(lambda _: order.append("short"))
+    works = [bh.Work(long) for _ in range(100)]
+    m.system_wq.queue_many(works, cpu=0)
+    m.system_wq.queue(short, cpu=1)
+    m.system_wq.flush(LONG)
+    assert len(order) == 101
+    assert order[-1] == "long"
 
 
 @pytest.mark.parametrize("call", [bh.cond_resched, bh.cpu_relax], ids=lambda f: f.__name__)

@@ -1,7 +1,10 @@
 // The GIL as the engine's gate, and signals while a Python thread waits.
+#include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "gil_words.hpp"
@@ -18,10 +21,18 @@ namespace {
 // GIL: builtins as handlers never reach an evaluation loop, where the interpreter would ask for the GIL back; so every
 // now and then it is offered between two items.
 constexpr unsigned kItemsPerOffer = 256;
+// The interpreter asks for the GIL back after 5 ms. A worker that has had it for this long already hands it over
+// between two items, and gives those who wait this long to take it; else it would be first to have it again. In
+// nanoseconds.
+constexpr std::int64_t kTurn = 500'000, kHandover = 100'000;
 
 PyInterpreterState* g_interpreter = nullptr;
 // GIL: tasks that entered although they had the GIL (softirqs run at the end of a section that a handler left open).
 std::vector<const Task*> g_nested;
+// A, relaxed: tasks that wait to pass the gate, and how many have passed it.
+std::atomic<int> g_waiting{0};
+std::atomic<unsigned> g_passed{0};
+[[gnu::tls_model("initial-exec")]] thread_local std::int64_t t_has_it_since = 0;
 // GIL: workers that offer the GIL between two items.
 std::vector<const Task*> g_offering;
 // GIL: references that a task drops once the engine is done with the object (drop_after_callback).
@@ -39,14 +50,14 @@ public:
         if (self.gate_state == nullptr) {
             self.gate_state = is_fiber(self) ? new_state(g_interpreter) : PyThreadState_New(g_interpreter);
             self.gate_cleanup = &GilGate::cleanup;
-            attach(self);
+            pass_in(self);
             trace_python(self);
             return;
         } else if (_PyThreadState_UncheckedGet() == self.gate_state) [[unlikely]] {
             g_nested.push_back(&self);
             return;
         }
-        attach(self);
+        pass_in(self);
     }
 
     void leave(Task& self) override {
@@ -69,10 +80,17 @@ public:
     void poll(Task& self) override {
         if (self.adopted) return;
         [[gnu::tls_model("initial-exec")]] thread_local unsigned items = 0;
-        if (++items % kItemsPerOffer != 0) return;
+        const bool turn_is_over = g_waiting.load(std::memory_order_relaxed) != 0 && now() - t_has_it_since > kTurn;
+        if (++items % kItemsPerOffer != 0 && !turn_is_over) return;
         g_offering.push_back(&self);
+        const unsigned passed = g_passed.load(std::memory_order_relaxed);
         PyEval_SaveThread();
+        if (turn_is_over) {
+            const std::int64_t end = now() + kHandover;
+            while (g_passed.load(std::memory_order_relaxed) == passed && now() < end) sched_yield();
+        }
         take_gil_back(static_cast<PyThreadState*>(self.gate_state));
+        t_has_it_since = now();
         std::erase(g_offering, &self);
     }
 
@@ -115,6 +133,22 @@ public:
     };
 
 private:
+    static std::int64_t now() noexcept {
+        timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec * std::int64_t{1'000'000'000} + t.tv_nsec;
+    }
+    static void pass_in(Task& self) {
+        if (is_fiber(self)) {
+            attach(self);
+            return;
+        }
+        g_waiting.fetch_add(1, std::memory_order_relaxed);
+        attach(self);
+        g_waiting.fetch_sub(1, std::memory_order_relaxed);
+        g_passed.fetch_add(1, std::memory_order_relaxed);
+        t_has_it_since = now();
+    }
     static std::vector<PyGILState_STATE>& adopted_states() {
         thread_local std::vector<PyGILState_STATE> states;
         return states;
@@ -278,6 +312,7 @@ void register_gate(py::module_& m) {
     g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
     m.def("_main_thread_changed", [] {
         forget_states();
+        g_waiting.store(0, std::memory_order_relaxed);  // of a child: nobody else is there
         g_main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
     });
 }

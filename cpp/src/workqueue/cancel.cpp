@@ -31,7 +31,7 @@ int try_to_grab_pending(Work& work, bool (*take_timer)(Work&), Aftermath& after)
     if (pwq_of(word) != pwq || pwq->pool != &pool || (word & kInbox) != 0) return -1;
     // Barriers of a held-back item would never become active: they stand on their own from now on.
     // Barriers behind it: there they would wait for more than the item.
-    if ((word & kLinked) != 0 && ((word & kInactive) != 0 || !pool.held_long.empty()))
+    if ((word & kLinked) != 0 && ((word & kInactive) != 0 || pool.holds_any()))
         move_linked(work.entry.next, pool.worklist);
     work.entry.unlink();
     work.data.store(off_queue(pool.id, 0, kPending));

@@ -42,7 +42,9 @@ void insert_barrier(Barrier& barrier, PoolWorkqueue& pwq, Work& target, Worker* 
 
 // Is this node a list's head rather than an item? The barrier may be first in any of these lists.
 bool is_list_head(WorkerPool& pool, PoolWorkqueue& pwq, ListNode* node) noexcept {
-    if (node == pool.worklist.end() || node == pool.held_long.end() || node == pwq.inactive.end()) return true;
+    if (node == pool.worklist.end() || node == pool.outside.held.end() || node == pool.inside.held.end() ||
+        node == pwq.inactive.end())
+        return true;
     for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next)
         if (node == container_of(n, &Worker::pool_node)->scheduled.end()) return true;
     return false;

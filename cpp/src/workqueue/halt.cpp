@@ -49,7 +49,7 @@ std::vector<std::string> WorkqueueSubsystem::queued_items() {
     for_each_pool([&](WorkerPool& pool) {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
-        for (List* list : {&pool.worklist, &pool.held_long}) {
+        for (List* list : {&pool.worklist, &pool.outside.held, &pool.inside.held}) {
             for (ListNode* n = list->begin(); n != list->end(); n = n->next) {
                 Work* work = container_of(n, &Work::entry);
                 if (is_flush_barrier(*work)) continue;
@@ -128,7 +128,8 @@ std::size_t WorkqueueSubsystem::cancel_all(bool named_in_log) {
                 RawGuard guard(pool.lock);
                 pool.splice_inbox();
                 ListNode* first = pool.worklist.front();
-                if (first == nullptr) first = pool.held_long.front();
+                for (Lane* lane : {&pool.outside, &pool.inside})
+                    if (first == nullptr) first = lane->held.front();
                 for (PoolWorkqueue* pwq : mine)
                     if (first == nullptr) first = pwq->inactive.front();
                 for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && first == nullptr; n = n->next)

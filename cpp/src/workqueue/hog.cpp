@@ -40,7 +40,7 @@ void worker_tick(Worker& worker, Nanoseconds used) noexcept {
     const Nanoseconds threshold = hogs.threshold();
     if (threshold == 0 || used < threshold || worker.has(Worker::kNotRunning & ~Worker::kLong)) return;
     worker.set_flags(Worker::kCpuIntensive);
-    worker.end_long();
+    worker.leave_lane();
     ++pwq.cpu_intensive;
     pool.splice_inbox();
     if (pool.kick()) ++pwq.cm_wakeup;

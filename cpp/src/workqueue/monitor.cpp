@@ -16,8 +16,8 @@ constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
 constexpr Nanoseconds kSlowTick = kMillisecond;
-// An item that computes outside its gate for that long is a long one.
-constexpr Nanoseconds kLong = kMillisecond;
+// An item that computes for that long is a long one, outside its gate and inside.
+constexpr Nanoseconds kLong = kMillisecond, kLongInside = kMillisecond / 2;
 // A switch that meant nothing (it was preempted, or waited for a gate) buys that much peace, doubling up to kMostTick.
 constexpr Nanoseconds kLeastPeace = 20'000;
 // Where nothing but such switches come, as among threads that pass a gate to and fro, they are not recorded for so
@@ -69,23 +69,31 @@ void Monitor::begin(Worker& worker, const Work& work) noexcept {
     worker.habit = name_of(work);
     if (worker.has(Worker::kNotRunning)) return;
     const bool sleeps = habits_.has(Habit::sleeps, worker.habit);
-    if (!sleeps && (worker.pool->kind != PoolKind::managed || !habits_.has(Habit::is_long, worker.habit))) return;
+    Lane* const lane = lane_of(*worker.pool, worker.habit);
+    if (!sleeps && lane == nullptr) return;
     worker.expected = true;
     worker.began = domain_.now();
     worker.began_cpu = watcher_->cpu_time(tid_of(worker));
     if (sleeps)
         worker.doze_off(Nap::expected);
     else
-        worker.begin_long();
+        worker.enter_lane(*lane);
 }
 
-bool Monitor::takes_long(const Work& work) const noexcept { return habits_.has(Habit::is_long, name_of(work)); }
+Lane* Monitor::lane_of(WorkerPool& pool, const void* habit) const noexcept {
+    if (pool.kind != PoolKind::managed) return nullptr;
+    if (habits_.has(Habit::is_long, habit)) return &pool.outside;
+    return habits_.has(Habit::keeps_gate, habit) ? &pool.inside : nullptr;
+}
+
+Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept { return lane_of(pool, name_of(work)); }
 
 void Monitor::end(Worker& worker) noexcept {
     worker.expected = false;
     const Nanoseconds cpu = watcher_->cpu_time(tid_of(worker)) - worker.began_cpu;
     if (domain_.now() - worker.began < 2 * cpu) habits_.lose(Habit::sleeps, worker.habit);
     if (cpu < kLong / 2) habits_.lose(Habit::is_long, worker.habit);
+    if (cpu < kLongInside / 2) habits_.lose(Habit::keeps_gate, worker.habit);
 }
 
 void Monitor::main(Task& self, void* monitor) {
@@ -174,13 +182,13 @@ Monitor::Outcome Monitor::look_after(Watched& watched) {
     {
         RawGuard guard(pool.lock);
         pool.splice_inbox();
-        if (pool.stopping || (pool.worklist.empty() && pool.held_long.empty() && pool.unwatch())) {
+        if (pool.stopping || (pool.worklist.empty() && !pool.holds_any() && pool.unwatch())) {
             pool.watched = false;
             return Outcome::over;
         }
         // Somebody is on the way, or nobody could be created.
         missing = pool.need_more_worker();
-        int left = pool.nr_running.load() + pool.nr_long;
+        int left = pool.nr_running.load() + pool.outside.running;
         for (ListNode* n = pool.workers.begin(); n != pool.workers.end() && left > 0; n = n->next) {
             Worker& worker = *container_of(n, &Worker::pool_node);
             if (!is_watched(worker)) continue;
@@ -245,9 +253,9 @@ void Monitor::tick(Watched& watched, std::vector<Suspect>& running) {
     watched.seen = std::move(seen);
 }
 
-// Has this item, which has just been seen awake, computed for long, and does so outside its gate?
+// Has this item, which has just been seen awake, computed for long? Outside its gate: lets the next one start.
 bool Monitor::found_long(WorkerPool& pool, const Suspect& suspect) noexcept {
-    if (pool.kind != PoolKind::managed || suspect.used < kLong || suspect.sight.state != Sight::State::running)
+    if (pool.kind != PoolKind::managed || suspect.used < kLongInside || suspect.sight.state != Sight::State::running)
         return false;
     RawGuard guard(pool.lock);
     Worker* const worker = find(pool, suspect);
@@ -255,9 +263,13 @@ bool Monitor::found_long(WorkerPool& pool, const Suspect& suspect) noexcept {
     const Gate* gate = gate_of(worker->current_func);
     if (gate != nullptr && gate->holds(*worker->task)) {
         habits_.doubt(Habit::is_long, worker->habit);
+        if (worker->lane == nullptr) habits_.found(Habit::keeps_gate, worker->habit);
         return false;
     }
-    worker->begin_long();
+    habits_.doubt(Habit::keeps_gate, worker->habit);
+    if (suspect.used < kLong) return false;
+    worker->leave_lane();
+    worker->enter_lane(pool.outside);
     // Nobody asked for its name at its beginning; that of an object behind a gate may be gone with the object by now.
     if (worker->habit == nullptr && gate == nullptr)
         worker->habit = reinterpret_cast<const void*>(worker->current_func);
@@ -298,8 +310,8 @@ bool Monitor::hand_over(WorkerPool& pool, const Suspect& suspect) noexcept {
     RawGuard guard(pool.lock);
     pool.splice_inbox();
     Worker* worker = find(pool, suspect);
-    if (worker == nullptr || (pool.worklist.empty() && pool.held_long.empty())) return false;
-    worker->end_long();
+    if (worker == nullptr || (pool.worklist.empty() && !pool.holds_any())) return false;
+    worker->leave_lane();
     worker->doze_off(Nap::found);
     habits_.found(Habit::sleeps, worker->habit);
     ++handovers_;

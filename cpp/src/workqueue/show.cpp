@@ -152,7 +152,7 @@ std::vector<std::string> WorkqueueSubsystem::show_all(Task& self) {
             lines.push_back("  pwq " + std::to_string(pool.number) + ":" + pool.info() + text);
             const std::pair<const char*, std::string> parts[] = {
                 {"in-flight", in_flight(*this, pool, *pwq, pass.held())},
-                {"pending", listing(domain_, {&pool.worklist, &pool.held_long}, *pwq)},
+                {"pending", listing(domain_, {&pool.worklist, &pool.outside.held, &pool.inside.held}, *pwq)},
                 {"inactive", listing(domain_, {&pwq->inactive}, *pwq)}};
             for (auto& [heading, items] : parts)
                 if (!items.empty()) lines.push_back(std::string("    ") + heading + ": " + items);

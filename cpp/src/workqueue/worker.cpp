@@ -40,22 +40,25 @@ void Worker::wake_up() noexcept {
     pool->watch_behind();
 }
 
-void Worker::begin_long() noexcept {
-    ++pool->nr_long;
+void Worker::enter_lane(Lane& which) noexcept {
+    lane = &which;
+    ++which.running;
+    if (lane != &pool->outside) return;
     set_flags(kLong);
     pool->splice_inbox();
     if (pool->kick() && current_pwq != nullptr) ++current_pwq->cm_wakeup;
 }
 
-void Worker::end_long() noexcept {
-    if (!has(kLong)) return;
-    --pool->nr_long;
+void Worker::leave_lane() noexcept {
+    if (lane == nullptr) return;
+    --lane->running;
+    lane = nullptr;
     clear_flags(kLong);
 }
 
 void Worker::sleeping(Task&) noexcept {
     RawGuard guard(pool->lock);
-    end_long();
+    leave_lane();
     doze_off(Nap::told);
 }
 
@@ -218,8 +221,8 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     // What the monitor found asleep, or took for it, has come back without a word.
     if (worker.nap == Nap::found || worker.nap == Nap::expected) [[unlikely]]
         worker.wake_up();
-    if (worker.has(Worker::kLong)) [[unlikely]]
-        worker.end_long();
+    if (worker.lane != nullptr) [[unlikely]]
+        worker.leave_lane();
     if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);
     worker.current_work = nullptr;
@@ -293,10 +296,12 @@ Work* next_work(Worker& worker, GatePass& pass) {
                 continue;
             }
         }
-        if (pool.nr_long >= static_cast<int>(pool.width) && worker.scheduled.empty() &&
-            pool.monitor->takes_long(*container_of(first, &Work::entry))) [[unlikely]] {
-            pool.hold_long();
-            continue;
+        if (pool.lane_is_full() && worker.scheduled.empty()) [[unlikely]] {
+            Lane* lane = pool.monitor->lane_of(pool, *container_of(first, &Work::entry));
+            if (lane != nullptr && !lane->has_room()) {
+                pool.hold(first, *lane);
+                continue;
+            }
         }
         if (self.bound_cpu != pool.bound_to) [[unlikely]] {
             follow_cpu(worker);

@@ -46,6 +46,10 @@ WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr, 
     has_pod = !(limits.allowed == limits.preferred);
     confined = limits.allowed.count() != d.nr_cpus;
     if (k == PoolKind::bound || k == PoolKind::managed) monitor = d.workqueues->monitor();
+    if (k == PoolKind::managed) {
+        outside.width = static_cast<int>(w);
+        inside.width = 1;  // a second one would only wait for the gate
+    }
     cull_work.func = [](Work* work) { container_of(work, &WorkerPool::cull_work)->cull_idle(); };
     timer_setup(
         idle_timer,
@@ -105,8 +109,8 @@ bool WorkerPool::kick() noexcept {
     return true;
 }
 
-void WorkerPool::hold_long() noexcept {
-    move_linked(worklist.front(), held_long);
+void WorkerPool::hold(ListNode* item, Lane& lane) noexcept {
+    move_linked(item, lane.held);
     // Whoever runs a long item may come to sleep in it, and wait for one that is held here.
     if (watched) return;
     watched = true;

@@ -57,17 +57,40 @@ struct Computing {
     }
 };
 
+// One whose function runs behind a gate, and never leaves it.
+struct Keeping : Computing {
+    struct AlwaysIn final : Gate {
+        void enter(Task&) override {}
+        void leave(Task&) override {}
+        void poll(Task&) override {}
+        void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "keeping"); }
+        const void* function_of(const void*) const noexcept override { return this; }
+        void dropped(void*) override {}
+    };
+    Keeping() {
+        static AlwaysIn gate;
+        static const bool registered = (register_gate(reinterpret_cast<void (*)()>(&Keeping::run_inside), &gate), true);
+        static_cast<void>(registered);
+        work.func = &Keeping::run_inside;
+        least = kMillisecond;  // or it would lose the name again
+    }
+    static void run_inside(Work* work) { run(work); }
+};
+
 class MonitorTest : public ::testing::TestWithParam<Detection> {
 protected:
     void SetUp() override {
-        MachineOptions options;
-        options.cpus = 1;
-        options.detection = GetParam();
         try {
-            machine = std::make_unique<Machine>(options);
+            boot(1);
         } catch (const Unsupported& error) {
             GTEST_SKIP() << error.what();
         }
+    }
+    void boot(unsigned cpus) {
+        MachineOptions options;
+        options.cpus = cpus;
+        options.detection = GetParam();
+        machine = std::make_unique<Machine>(options);
     }
     void TearDown() override {
         if (machine != nullptr) machine->halt();
@@ -81,6 +104,12 @@ protected:
             if (pool.kind == kind && pool.nice == 0) found = &pool;
         });
         return *found;
+    }
+    // Where an item goes that is known to be a long one.
+    Lane* lane_of(const Work& work) {
+        WorkerPool& pool = pool_of(SystemWq::managed);
+        RawGuard guard(pool.lock);
+        return monitor().lane_of(pool, work);
     }
     // An item behind one that computes starts, and lets that one go.
     void compute_before_another(int times) {
@@ -100,7 +129,7 @@ protected:
     // Until the function is known for it: those count that began while the monitor looked at the pool.
     void get_known() {
         const Computing item;
-        while (!monitor().takes_long(item.work)) compute_before_another(1);
+        while (lane_of(item.work) != &pool_of(SystemWq::managed).outside) compute_before_another(1);
     }
     std::unique_ptr<Machine> machine;
 };
@@ -112,7 +141,7 @@ TEST_P(LongItemTest, ALongItemOfAManagedPoolLetsTheNextOneStart) {
     machine->workqueues().hogs().set_threshold(0);  // else that would do it
     compute_before_another(5);
     EXPECT_TRUE(eventually(*machine, [&] { return pool_of(SystemWq::managed).nr_running.load() == 0; }));
-    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+    EXPECT_EQ(pool_of(SystemWq::managed).outside.running, 0);
     EXPECT_EQ(monitor().counters().handovers, 0u);
 }
 
@@ -144,7 +173,7 @@ TEST_P(LongItemTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
     wq->flush();
     const int runs[] = {1, 0, 0, 1, 1};
     for (int i = 0; i < 5; ++i) EXPECT_EQ(longs[i].runs.load(), runs[i]) << i;
-    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+    EXPECT_EQ(pool_of(SystemWq::managed).outside.running, 0);
 }
 
 TEST_P(LongItemTest, ALongItemMayWaitForAnother) {
@@ -175,6 +204,50 @@ TEST_P(LongItemTest, ALongItemMayWaitForAnother) {
     }
 }
 
+TEST_P(LongItemTest, ItemsThatKeepTheirGateRunOneAtATime) {
+    machine.reset();
+    boot(2);
+    machine->workqueues().hogs().set_threshold(0);
+    auto& wq = machine->workqueues().system(SystemWq::managed);
+    WorkerPool& pool = pool_of(SystemWq::managed);
+    {
+        // One for each place of the pool, and one more, or the monitor would not look.
+        Keeping items[3];
+        for (Keeping& item : items) wq->queue(item.work);
+        EXPECT_TRUE(eventually(*machine, [&] { return lane_of(items[0].work) == &pool.inside; }));
+        for (Keeping& item : items) item.go.store(true);
+        wq->flush();
+    }
+    enum { no, flushes, reads };
+    for (int waits : {no, flushes, reads}) {
+        Keeping items[3];
+        Blocked pipe;  // for its pipe
+        items[0].first = [&] {
+            char byte;
+            if (waits == flushes) flush_work(items[1].work);
+            if (waits == reads) EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+        };
+        for (Keeping& item : items) wq->queue(item.work);
+        Item behind;
+        wq->queue(behind.work);
+        flush_work(behind.work);
+        EXPECT_EQ(behind.runs.load(), 1);
+        EXPECT_FALSE(items[2].started.load());
+        if (waits == no) {
+            EXPECT_TRUE(items[0].started.load());
+            EXPECT_FALSE(items[1].started.load());
+            items[0].go.store(true);
+        }
+        // Those that wait make room.
+        EXPECT_TRUE(eventually(*machine, [&] { return items[1].started.load(); }));
+        for (Keeping& item : items) item.go.store(true);
+        if (waits == reads) pipe.let_go();
+        wq->flush();
+        for (Keeping& item : items) EXPECT_EQ(item.runs.load(), 1);
+        EXPECT_EQ(pool.inside.running, 0);
+    }
+}
+
 TEST_P(LongItemTest, NoneIsLeftWaitingWhenTheFunctionLosesItsName) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();
@@ -189,8 +262,8 @@ TEST_P(LongItemTest, NoneIsLeftWaitingWhenTheFunctionLosesItsName) {
     EXPECT_TRUE(eventually(*machine, [&] {
         return std::all_of(std::begin(items), std::end(items), [](const Computing& i) { return i.runs.load() == 1; });
     }));
-    EXPECT_FALSE(monitor().takes_long(items[0].work));
-    EXPECT_EQ(pool_of(SystemWq::managed).nr_long, 0);
+    EXPECT_EQ(lane_of(items[0].work), nullptr);
+    EXPECT_EQ(pool_of(SystemWq::managed).outside.running, 0);
 }
 
 TEST_P(LongItemTest, HaltingDropsLongItemsThatWait) {

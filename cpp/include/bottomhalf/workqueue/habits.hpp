@@ -1,6 +1,6 @@
-// Habits: functions whose items have been found asleep lately, or found to compute for long outside their gate. An item
-// of such a function is taken for one from its beginning, instead of after the monitor's looks: the next one starts at
-// once. Who then does otherwise loses the name for it.
+// Habits: functions whose items have been found asleep lately, or found to compute for long, outside their gate or
+// inside. An item of such a function is taken for one from its beginning, instead of after the monitor's looks. Who
+// then does otherwise loses the name for it.
 //
 // A small table in which two functions may share a place: all that a mistake costs is one item too many that runs, or
 // one look more. Fields: A: atomic, relaxed: no order matters.
@@ -13,7 +13,7 @@
 
 namespace bottomhalf {
 
-enum class Habit : std::uint8_t { sleeps, is_long };
+enum class Habit : std::uint8_t { sleeps, is_long, keeps_gate };
 
 class Habits {
 public:
@@ -52,7 +52,7 @@ private:
     static constexpr unsigned kHabit = 2, kMost = 4;  // so often in a row, and it is one; more is not counted
     struct Place {
         Atomic<const void*> who{nullptr};       // A
-        std::array<Atomic<unsigned>, 2> times;  // A: by habit
+        std::array<Atomic<unsigned>, 3> times;  // A: by habit
         Atomic<unsigned>& times_of(Habit habit) noexcept { return times[static_cast<std::size_t>(habit)]; }
         const Atomic<unsigned>& times_of(Habit habit) const noexcept { return times[static_cast<std::size_t>(habit)]; }
     };

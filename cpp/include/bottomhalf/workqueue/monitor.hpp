@@ -42,8 +42,9 @@ public:
     // are long ones, it does not count.
     void begin(Worker& worker, const Work& work) noexcept;
     bool wants_begin(const WorkerPool& pool) const noexcept { return pool.watched || habits_.any(); }
-    // Under a managed pool's lock: is this item, the next to start, known to be a long one?
-    bool takes_long(const Work& work) const noexcept;
+    // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
+    // null.
+    Lane* lane_of(WorkerPool& pool, const Work& work) const noexcept;
     // The worker has ended an item that was expected to sleep, or to be a long one: was that so?
     void end(Worker& worker) noexcept;
 
@@ -83,6 +84,7 @@ private:
     void take_new();
     Outcome look_after(Watched& watched);
     void tick(Watched& watched, std::vector<Suspect>& running);
+    Lane* lane_of(WorkerPool& pool, const void* habit) const noexcept;
     bool found_long(WorkerPool& pool, const Suspect& suspect) noexcept;
     bool asleep(Suspect& suspect) noexcept;
     bool out_of_budget(Watched& watched, const Suspect& suspect) noexcept;

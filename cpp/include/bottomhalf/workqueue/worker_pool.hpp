@@ -23,6 +23,15 @@ namespace bottomhalf {
 
 class Monitor;
 
+// Items of functions that are known to be long, in a managed pool: so many run at a time, the others wait here, and
+// what is behind them in the worklist overtakes them. Fields: L.
+struct Lane {
+    List held;
+    int running = 0;
+    int width = 0;
+    bool has_room() const noexcept { return running < width; }
+};
+
 // Why a worker in an item does not count as running.
 enum class Nap : std::uint8_t {
     none,
@@ -41,6 +50,7 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     int id = 0;                            // I: the lowest free number of the pool
     Counter<unsigned> flags;               // L to write; X reads without
     Nap nap = Nap::none;                   // L: nr_running was given up, by whom
+    Lane* lane = nullptr;                  // L: of its pool: its item runs there
     const void* habit = nullptr;           // L: what the monitor knows the item's function by, or null
     bool expected = false;                 // X: it began the item in Nap::expected
     Nanoseconds began = 0, began_cpu = 0;  // X: when, and with how much CPU time used
@@ -68,10 +78,11 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     void running(Task& self) noexcept override;   // Linux: wq_worker_running
     void doze_off(Nap how) noexcept;              // L: gives nr_running up and has another worker woken
     void wake_up() noexcept;                      // L: counts again
-    void begin_long() noexcept;                   // L: gives nr_running up, for its item is a long one (monitor.hpp)
-    void end_long() noexcept;                     // L: counts again, if it did not
-    void set_flags(unsigned bits) noexcept;       // X, under L: leaves nr_running when it becomes NOT_RUNNING
-    void clear_flags(unsigned bits) noexcept;     // X, under L
+    // L: its item is a long one (monitor.hpp). Outside its gate: nr_running is given up. What leaves counts again.
+    void enter_lane(Lane& which) noexcept;
+    void leave_lane() noexcept;
+    void set_flags(unsigned bits) noexcept;    // X, under L: leaves nr_running when it becomes NOT_RUNNING
+    void clear_flags(unsigned bits) noexcept;  // X, under L
 };
 
 enum class PoolKind : std::uint8_t { bound, unbound, managed, bh };
@@ -109,15 +120,14 @@ struct WorkerPool : Recycled<WorkerPool> {
     static constexpr int kUnwatched = INT32_MAX;
     Atomic<bool> lingering{false};  // A, L to write: a worker looks for work a little before it parks
     alignas(64) RawLock lock;
-    unsigned linger_looks = 8;             // L: how long it will look, as experience says
-    List worklist;                         // L
-    List held_long;                        // L: of a managed pool: what is known to be long, while enough of that runs
+    unsigned linger_looks = 8;  // L: how long it will look, as experience says
+    List worklist;              // L
+    Lane outside, inside;       // L: of a managed pool: long items that compute outside their gate, and inside
     std::array<Worker*, kBuckets> busy{};  // L: by item address
     List idle;                             // L: most recently idle first
     List workers;                          // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;       // L
     int nr_starting = 0;                   // L: created, not idle for the first time yet
-    int nr_long = 0;                       // L: workers with kLong
     bool manager_active = false;           // L
     Task* manager = nullptr;               // L: waits to create a spare worker
     bool short_of_workers = false;         // L: the last one that it asked for was refused
@@ -141,8 +151,9 @@ struct WorkerPool : Recycled<WorkerPool> {
     // What is to start next: a long item that waited for its turn and has it, else the first of the worklist. Null:
     // nothing.
     ListNode* first_startable() noexcept {
-        if (!held_long.empty() && nr_long < static_cast<int>(width)) [[unlikely]]
-            return held_long.front();
+        for (Lane* lane : {&outside, &inside})
+            if (!lane->held.empty() && lane->has_room()) [[unlikely]]
+                return lane->held.front();
         return worklist.front();
     }
     bool need_more_worker() noexcept {
@@ -163,8 +174,13 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool kick() noexcept;
     // Each worker that counts as running is inside an item, none between two.
     bool all_in_items() noexcept;
-    // The first item of the worklist, known to be a long one, waits until one of those that run is over, or sleeps.
-    void hold_long() noexcept;
+    // Has it lanes, and one of them no room? Then the next item may have to wait there.
+    bool lane_is_full() const noexcept {
+        return (outside.running | inside.running) != 0 && !(outside.has_room() && inside.has_room());
+    }
+    bool holds_any() noexcept { return !outside.held.empty() || !inside.held.empty(); }
+    // The item, the next to start, is known to be a long one: it waits until one of those that run is over, or sleeps.
+    void hold(ListNode* item, Lane& lane) noexcept;
     // Something is pending behind running workers: the monitor is to look whether they have blocked.
     void watch() noexcept;
     // A worker begins an item: who looks after what comes behind it?
