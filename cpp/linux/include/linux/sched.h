@@ -44,10 +44,13 @@ struct task_struct {
 #define TASK_NORMAL (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
 #define MAX_SCHEDULE_TIMEOUT LONG_MAX
 
+#define SIGHUP 1
 #define SIGINT 2
+#define SIGQUIT 3
 #define SIGKILL 9
 #define SIGTERM 15
 #define SIGUSR1 10
+#define SIGUSR2 12
 #define SIGIO 29
 
 struct task_struct *__bh_current(void) __bh_symbol(current);
