@@ -87,8 +87,8 @@ def test_the_next_item_starts(watching, which, how):
     try:
         behind.wait_started()
         assert not blocker.ended.done
-        # Counted by whoever handed over, who may be a moment behind the item. No cm_wakeup where a worker was awake: the
-        # spare made for the first item may have taken that, and whoever made it takes the next.
+        # Counted by whoever handed over, who may be a moment behind the item. No cm_wakeup where a worker was awake:
+        # the spare made for the first item may have taken that, and whoever made it takes the next.
         eventually(lambda: watching._monitor_counters()[2] >= 1)
     finally:
         blocker.release()
