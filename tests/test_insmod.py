@@ -429,6 +429,8 @@ def test_the_address_sanitizer_must_come_first(m):
 )
 def test_what_exit_forgot_is_named_and_taken_back(m, what, item, missing):
     module = m.insmod(MODULES / "careless.c", what=what)
+    if what in ("running", "item"):
+        eventually(lambda: module.params["asleep"] == "1")
     m.sleep(0.02)
     module.rmmod()
     assert f"{item}; its exit misses {missing}" in module.leftovers
@@ -479,11 +481,12 @@ def test_a_fault_in_a_handler_ends_the_module(m, where):
     module = m.insmod(MODULES / "faulty.c", where=where)
     m.irq(11).fire(cpu=0)
     eventually(lambda: module.state == "dead")
+    # The report may still be on its way.
+    eventually(lambda: any("fault+0x" in line and "[faulty]" in line for line in text(m)))
     m.sleep(0.2)
     log = text(m)
     assert "BUG: kernel NULL pointer dereference, address: 0000000000000008" in log
     assert sum(line.startswith("BUG:") for line in log) == 1
-    assert any("fault+0x" in line and "[faulty]" in line for line in log)
     if where == "work":
         assert "Workqueue: events do_work [faulty]" in log
     # Its further handlers do not run.

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers import eventually
 
 import bottomhalf as bh
 
@@ -37,6 +38,8 @@ def text(machine):
 )
 def test_what_is_not_seen_by_its_address(m, what, item, missing):
     module = m.insmod(FORGETFUL, what=what)
+    if what == "softirq":
+        eventually(lambda: "forgetful: softirq" in text(m))
     m.sleep(0.01)
     module.rmmod()
     assert module.leftovers == [f"{item}; its exit misses {missing}"]

@@ -9,6 +9,8 @@
 
 static char *what = "";
 module_param(what, charp, 0444);
+static int asleep; /* how many sleepers there are: to be read */
+module_param(asleep, int, 0444);
 
 static void do_work(struct work_struct *work)
 {
@@ -16,6 +18,7 @@ static void do_work(struct work_struct *work)
 }
 static void do_sleep(struct work_struct *work)
 {
+	WRITE_ONCE(asleep, asleep + 1);
 	msleep(100000);
 	pr_err("careless: a sleeper came back\n");
 }
