@@ -24,19 +24,29 @@ void RawLock::unlock() noexcept {
 }
 #endif
 
+namespace {
+Atomic<LockNap> g_nap{nullptr};
+}
+
+LockNap set_lock_nap(LockNap nap) noexcept { return g_nap.exchange(nap); }
+
 void RawLock::lock_contended() noexcept {
 #ifdef BH_EXPLORE
     if (const EngineHooks* hooks = engine_hooks())
         while (hooks->contended(*this))
             if (try_lock()) return;
 #endif
-    // 100 turns are about a microsecond, several critical sections long; longer than that the holder is off its CPU.
+    // 100 turns are about a microsecond, several critical sections long; longer than that the holder is off its CPU. If
+    // it does not come back for this one, it may have been preempted on another, where yielding does not help it: an
+    // idle CPU would take it over.
     for (unsigned turn = 0;; ++turn) {
         while (word_.load(std::memory_order_relaxed) != 0) {
             if (turn < 100)
                 spin_pause();
-            else
+            else if (const LockNap nap = g_nap.load(std::memory_order_relaxed); nap == nullptr || turn < 104)
                 sched_yield();
+            else
+                nap();
             ++turn;
         }
         if (try_lock()) return;

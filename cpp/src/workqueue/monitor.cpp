@@ -20,9 +20,6 @@ constexpr Nanoseconds kSlowTick = kMillisecond;
 constexpr Nanoseconds kLong = kMillisecond, kLongInside = kMillisecond / 2;
 // A switch that meant nothing (it was preempted, or waited for a gate) buys that much peace, doubling up to kMostTick.
 constexpr Nanoseconds kLeastPeace = 20'000;
-// Where nothing but such switches come, as among threads that pass a gate to and fro, they are not recorded for so
-// long: a record costs the switch itself several times as much as it takes.
-constexpr Nanoseconds kDeaf = 20 * kMillisecond;
 // So long without anything to look at, and what comes next is taken for a fresh start.
 constexpr Nanoseconds kQuiet = 5 * kMillisecond;
 // Budget: so long without CPU time is taken for blocked; whoever uses less than that between two looks is idle.
@@ -63,6 +60,11 @@ void Monitor::add(WorkerPool& pool) noexcept {
         if (!pool.watch_node.linked()) new_.push_back(pool.watch_node);
     }
     watcher_->notify();
+}
+
+void Monitor::expect_another(const Work& next) noexcept {
+    // Of one that is known to sleep nobody has to hear, and waking the monitor would delay whoever has just been woken.
+    if (records_ && !habits_.has(Habit::sleeps, name_of(next))) watcher_->notify();
 }
 
 void Monitor::begin(Worker& worker, const Work& work) noexcept {
@@ -116,6 +118,7 @@ void Monitor::run() {
     Nanoseconds pause = kLeastTick, peace = kLeastPeace;
     Nanoseconds last_one = -kOfLate;  // a worker was handed over
     bool lately = false;              // something was watched at the last wake-up
+    bool switched = false;            // it was for a switch
     while (!stopping_.load()) {
         take_new();
         bool changing = false, handed_over = false;
@@ -134,6 +137,7 @@ void Monitor::run() {
         }
         const Nanoseconds most = start - last_one < kOfLate ? kMostTickOfLate : kMostTick;
         if (!any && !lately) {
+            switched = false;
             watcher_->detach_all();
             watcher_->wait(kForever);
             if (domain_.now() - start > kQuiet) {
@@ -145,27 +149,19 @@ void Monitor::run() {
             }
         } else if (budget) {
             watcher_->doze(kBudgetTick);
-        } else if (any && listens(start) && !changing && !handed_over) {
-            if (watcher_->wait(kSlowTick)) {
-                if (domain_.now() - start > kMostTick) peace = kLeastPeace;
-                take_new();
-                bool found = false;
-                for (Watched& watched : pools_) found |= look_after(watched) == Outcome::handed_over;
-                if (found) {
-                    last_one = domain_.now();
-                } else {
-                    // The next one may come at once: it is heard when this is over.
-                    if (peace >= kMostTick) {
-                        watcher_->detach_all();
-                        deaf_until_ = domain_.now() + kDeaf;
-                        pause = kLeastTick;
-                        peace = kLeastPeace;
-                    }
-                    watcher_->doze(peace);
-                    peace = std::min(2 * peace, most);
-                }
+        } else if (switched && handed_over) {
+            switched = false;  // whoever has been woken is heard from its first switch on
+        } else if (any && records_ && !changing && !handed_over) {
+            if (switched) {
+                // It meant nothing. The next one may come at once: it is heard when this is over.
+                watcher_->doze(peace);
+                peace = std::min(2 * peace, most);
             }
+            const Nanoseconds from = domain_.now();
+            switched = watcher_->wait(kSlowTick);
+            if (domain_.now() - from > kMostTick) peace = kLeastPeace;
         } else {
+            switched = false;
             watcher_->doze(pause);
             if (!handed_over) pause = std::min(2 * pause, most);
         }
@@ -196,18 +192,21 @@ Monitor::Outcome Monitor::look_after(Watched& watched) {
             if (worker.task == nullptr) continue;
             // One without an item waits for a gate, or is on its way to the next.
             running_.push_back({worker.in_item() ? &worker : nullptr, worker.items, tid_of(worker),
-                                reinterpret_cast<std::uintptr_t>(&worker.task->permit), Sight{}, 0});
+                                reinterpret_cast<std::uintptr_t>(&worker.task->permit), worker.lane == nullptr, Sight{},
+                                0});
         }
         ListNode* next = missing ? pool.idle.front() : nullptr;
         if (next != nullptr) {
             const Worker& worker = *container_of(next, &Worker::idle_node);
-            if (worker.task != nullptr) running_.push_back({nullptr, 0, tid_of(worker), 0, Sight{}, 0});
+            if (worker.task != nullptr) running_.push_back({nullptr, 0, tid_of(worker), 0, true, Sight{}, 0});
         }
     }
     // First the records, then the look: what happens in between is told by the records. Who has no item yet is heard
-    // from its first switch on.
-    if (listens(domain_.now()))
-        for (const Suspect& suspect : running_) watcher_->attach(suspect.tid);
+    // from its first switch on; of one that is known to compute, the slow ticks are enough.
+    if (records_) {
+        for (const Suspect& suspect : running_)
+            if (suspect.may_sleep) watcher_->attach(suspect.tid);
+    }
     std::erase_if(running_, [](const Suspect& s) { return s.worker == nullptr; });
     tick(watched, running_);
     bool started = false;

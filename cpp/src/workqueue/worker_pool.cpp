@@ -85,7 +85,8 @@ void WorkerPool::splice_inbox_slow() noexcept {
 }
 
 bool WorkerPool::kick() noexcept {
-    if (first_startable() == nullptr) return false;
+    ListNode* const next = first_startable();
+    if (next == nullptr) return false;
     if (kind == PoolKind::bh) {
         domain.workqueues->kick_bh(*this);
         return true;
@@ -105,7 +106,7 @@ bool WorkerPool::kick() noexcept {
     Task& task = *container_of(first, &Worker::idle_node)->task;
     if (has_pod && domain.simulated) count_repatriated(task);
     domain.substrate->wake(task);
-    if (watched) monitor->expect_another();
+    if (watched) monitor->expect_another(*container_of(next, &Work::entry));
     return true;
 }
 

@@ -23,6 +23,21 @@ TEST(RawLock, ExcludesOthers) {
     lock.unlock();
 }
 
+RawLock g_lock;
+int g_naps = 0;
+
+TEST(RawLock, WhoWaitsLongNaps) {
+    const LockNap before = set_lock_nap([]() noexcept {
+        if (++g_naps == 3) g_lock.unlock();
+    });
+    g_lock.lock();
+    g_lock.lock();
+    EXPECT_EQ(g_naps, 3);
+    EXPECT_TRUE(g_lock.held());
+    g_lock.unlock();
+    set_lock_nap(before);
+}
+
 TEST(RawLock, CountsUnderContention) {
     RawLock lock;
     long plain = 0;

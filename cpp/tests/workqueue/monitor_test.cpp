@@ -126,6 +126,16 @@ protected:
             EXPECT_EQ(computing.runs.load(), 1);
         }
     }
+    // Long items, and a short one behind them that does not wait for them: so as many of them run as may.
+    template <class Items>
+    void queue_with_one_behind(Items& items) {
+        auto& wq = machine->workqueues().system(SystemWq::managed);
+        for (auto& item : items) wq->queue(item.work);
+        Item behind;
+        wq->queue(behind.work);
+        flush_work(behind.work);
+        EXPECT_EQ(behind.runs.load(), 1);
+    }
     // Until the function is known for it: those count that began while the monitor looked at the pool.
     void get_known() {
         const Computing item;
@@ -150,11 +160,7 @@ TEST_P(LongItemTest, LongItemsWaitForEachOtherAndShortOnesDoNot) {
     get_known();
     auto& wq = machine->workqueues().system(SystemWq::managed);
     Computing longs[5];
-    for (Computing& item : longs) wq->queue(item.work);
-    Item behind;
-    wq->queue(behind.work);
-    flush_work(behind.work);
-    EXPECT_EQ(behind.runs.load(), 1);
+    queue_with_one_behind(longs);
     // The width of the pool is 1, and so is that of its long items.
     EXPECT_TRUE(longs[0].started.load());
     for (int i = 1; i < 5; ++i) EXPECT_FALSE(longs[i].started.load());
@@ -188,7 +194,9 @@ TEST_P(LongItemTest, ALongItemMayWaitForAnother) {
         waits.first = [&] {
             char byte;
             if (way == flushes) flush_work(other.work);
-            if (way == reads) EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+            if (way == reads) {
+                EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+            }
             while (way == polls && other.runs.load() == 0) spin_pause();
         };
         other.go.store(true);
@@ -225,13 +233,11 @@ TEST_P(LongItemTest, ItemsThatKeepTheirGateRunOneAtATime) {
         items[0].first = [&] {
             char byte;
             if (waits == flushes) flush_work(items[1].work);
-            if (waits == reads) EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+            if (waits == reads) {
+                EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
+            }
         };
-        for (Keeping& item : items) wq->queue(item.work);
-        Item behind;
-        wq->queue(behind.work);
-        flush_work(behind.work);
-        EXPECT_EQ(behind.runs.load(), 1);
+        queue_with_one_behind(items);
         EXPECT_FALSE(items[2].started.load());
         if (waits == no) {
             EXPECT_TRUE(items[0].started.load());
@@ -251,12 +257,8 @@ TEST_P(LongItemTest, ItemsThatKeepTheirGateRunOneAtATime) {
 TEST_P(LongItemTest, NoneIsLeftWaitingWhenTheFunctionLosesItsName) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();
-    auto& wq = machine->workqueues().system(SystemWq::managed);
     Computing items[6];
-    for (Computing& item : items) wq->queue(item.work);
-    Item behind;
-    wq->queue(behind.work);
-    flush_work(behind.work);
+    queue_with_one_behind(items);
     // From the second on they are short, of which the first says that they are not long any more.
     for (Computing& item : items) item.go.store(true);
     EXPECT_TRUE(eventually(*machine, [&] {
@@ -269,12 +271,8 @@ TEST_P(LongItemTest, NoneIsLeftWaitingWhenTheFunctionLosesItsName) {
 TEST_P(LongItemTest, HaltingDropsLongItemsThatWait) {
     machine->workqueues().hogs().set_threshold(0);
     get_known();
-    auto& wq = machine->workqueues().system(SystemWq::managed);
     Computing longs[3];
-    for (Computing& item : longs) wq->queue(item.work);
-    Item behind;
-    wq->queue(behind.work);
-    flush_work(behind.work);
+    queue_with_one_behind(longs);
     std::thread halter([&] { machine->halt(HaltPending::cancel); });
     while (longs[1].work.pending() || longs[2].work.pending()) std::this_thread::yield();
     longs[0].go.store(true);

@@ -2,7 +2,7 @@
 // a handler, the creation of a thread or the acquisition of a gate.
 //
 // Invariant: the word is 0 (free) or 1 (held). Unlocking is a plain store, so the uncontended pair costs one locked
-// instruction. A waiter spins briefly and then offers its CPU: the holder may have been preempted.
+// instruction. A waiter spins briefly, then offers its CPU, then naps: the holder may have been preempted.
 #pragma once
 
 #include "bottomhalf/base/atomic.hpp"
@@ -32,6 +32,11 @@ private:
     void lock_contended() noexcept;
     Atomic<std::uint32_t> word_{0};
 };
+
+// Sleeps for moments. The host substrate's, for all locks; while there is none, who waits only yields. Returns the
+// one before.
+using LockNap = void (*)() noexcept;
+LockNap set_lock_nap(LockNap nap) noexcept;
 
 class RawGuard {
 public:

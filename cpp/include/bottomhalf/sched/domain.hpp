@@ -89,7 +89,8 @@ struct Domain {
         if (now > jiffies_seen.load(std::memory_order_relaxed)) jiffies_seen.store(now, std::memory_order_relaxed);
         return now;
     }
-    Atomic<Jiffies> jiffies_seen{0};  // A: the latest value jiffies() gave to anybody, or one slightly older
+    Atomic<Jiffies> jiffies_seen{0};   // A: the latest value jiffies() gave to anybody, or one slightly older
+    Atomic<bool> jiffies_read{false};  // A: a simulated machine's jiffies_seen is never older, for it is read directly
     Cpu& cpu(unsigned i) { return *cpus[i]; }
     bool running() const noexcept { return state.load(std::memory_order_relaxed) == DomainState::running; }
     // Throws MachineHalted unless calls into this machine make sense.

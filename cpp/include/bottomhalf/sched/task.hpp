@@ -35,16 +35,17 @@ struct TaskLimits {
 struct Task : Recycled<Task> {
     static constexpr std::size_t kNameSize = 32;
 
-    Atomic<Domain*> domain{nullptr};     // A: null again when the machine went away under an adopted task
-    Atomic<int> cpu{0};                  // A: written by the task; the CPU it runs on, or counts as running on
-    int bound_cpu = kCpuUnbound;         // O: the CPU it may not leave, or kCpuUnbound; changes with its CPU (hotplug)
-    int nice = 0;                        // I
-    const TaskLimits* limits = nullptr;  // I: null: anywhere
-    Atomic<int> pid{0};                  // A: the thread's id on the host, a small number when simulated
-    bool adopted = false;                // I: a foreign thread, or a simulated machine's init
-    bool quiet = false;                  // I: sleeps are not load (Linux: TASK_IDLE)
-    char name[kNameSize] = {};           // I: the thread's real name on the host (cut to 15 characters there)
-    const void* process = nullptr;       // O: null: a thread of the kernel, and not of a process (Linux: mm)
+    Atomic<Domain*> domain{nullptr};      // A: null again when the machine went away under an adopted task
+    Atomic<int> cpu{0};                   // A: written by the task; the CPU it runs on, or counts as running on
+    int bound_cpu = kCpuUnbound;          // O: the CPU it may not leave, or kCpuUnbound; changes with its CPU (hotplug)
+    int nice = 0;                         // I
+    const TaskLimits* limits = nullptr;   // I: null: anywhere
+    Atomic<int> pid{0};                   // A: the thread's id on the host, a small number when simulated
+    bool adopted = false;                 // I: a foreign thread, or a simulated machine's init
+    bool quiet = false;                   // I: sleeps are not load (Linux: TASK_IDLE)
+    char name[kNameSize] = {};            // I: the thread's real name on the host (cut to 15 characters there)
+    const void* process = nullptr;        // O: null: a thread of the kernel, and not of a process (Linux: mm)
+    const std::uint64_t signals[2] = {};  // I: Linux's pending and blocked; nobody sends any
 
     std::uint32_t preempt_count = 0;  // O: laid out as in context.hpp
     std::uint32_t irqs_off = 0;       // O: depth of local_irq_save

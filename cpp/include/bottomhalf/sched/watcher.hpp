@@ -39,9 +39,9 @@ public:
     virtual Sight look(int tid) noexcept = 0;
     // CPU time that the thread has used, or -1. CONTEXT: any.
     virtual Nanoseconds cpu_time(int tid) noexcept = 0;
-    // From now on a switch of that thread ends wait(). False: there are no switch records of it.
+    // The next switch of that thread ends wait(); those behind it are not told. False: there are no records of it.
     virtual bool attach(int tid) noexcept = 0;
-    // No thread's switches are recorded any more.
+    // No thread's switches are told any more.
     virtual void detach_all() noexcept = 0;
     // Sleeps until notify(), a switch record, or that long (kForever: no limit). True: there was a switch.
     virtual bool wait(Nanoseconds duration) noexcept = 0;

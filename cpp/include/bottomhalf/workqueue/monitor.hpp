@@ -33,10 +33,8 @@ public:
 
     // Under the pool's lock: it is watched from now on.
     void add(WorkerPool& pool) noexcept;
-    // Under the pool's lock: another worker is about to run there.
-    void expect_another() noexcept {
-        if (records_) watcher_->notify();
-    }
+    // Under the pool's lock: another worker is about to run there, and that is what it will find.
+    void expect_another(const Work& next) noexcept;
 
     // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on; if they
     // are long ones, it does not count.
@@ -73,12 +71,12 @@ private:
         std::uint64_t item;
         int tid;
         std::uintptr_t permit;
+        bool may_sleep;  // it is not known for computing
         Sight sight;
         Nanoseconds used;  // CPU time since the first look at the item
     };
     enum class Outcome : std::uint8_t { calm, changing, handed_over, over };
 
-    bool listens(Nanoseconds now) const noexcept { return records_ && now >= deaf_until_; }
     static void main(Task& self, void* monitor);
     void run();
     void take_new();
@@ -100,7 +98,6 @@ private:
     RawLock lock_;
     List new_;                                            // L: pools on their way here
     std::vector<Watched> pools_;                          // M
-    Nanoseconds deaf_until_ = 0;                          // M: no switches are recorded until then
     std::vector<Suspect> running_;                        // M: of the pool that is looked at
     Counter<std::uint64_t> wakeups_, looks_, handovers_;  // M to write
 };

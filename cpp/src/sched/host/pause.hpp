@@ -1,5 +1,5 @@
-// The pause of a loop that polls (HostSubstrate::relax): known by its address, so that from outside it is not taken for
-// a sleep.
+// The pause of a loop that polls (HostSubstrate::relax, RawLock): known by its address, so that from outside it is not
+// taken for a sleep.
 #pragma once
 
 #include <time.h>

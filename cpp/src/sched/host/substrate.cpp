@@ -36,6 +36,8 @@ int futex(std::atomic<std::uint32_t>& word, int op, std::uint32_t value, const t
         syscall(SYS_futex, &word, op | FUTEX_PRIVATE_FLAG, value, deadline, nullptr, FUTEX_BITSET_MATCH_ANY));
 }
 
+void relax_pause() noexcept { clock_nanosleep(CLOCK_MONOTONIC, 0, &kRelaxPause, nullptr); }
+
 class HostSubstrate final : public Substrate {
 public:
     explicit HostSubstrate(Domain& domain)
@@ -120,7 +122,7 @@ public:
             sched_yield();
             return;
         }
-        clock_nanosleep(CLOCK_MONOTONIC, 0, &kRelaxPause, nullptr);
+        relax_pause();
     }
     void yield(Task&) override { sched_yield(); }
     void burn(Task&, Nanoseconds duration) override {
@@ -175,7 +177,7 @@ private:
         set_current_task(&task);
         task.pid.store(static_cast<int>(syscall(SYS_gettid)));
         char short_name[16];
-        std::snprintf(short_name, sizeof short_name, "%s", task.name);
+        std::snprintf(short_name, sizeof short_name, "%.15s", task.name);
         pthread_setname_np(pthread_self(), short_name);
         if (task.bound_cpu != kCpuUnbound) pin(static_cast<unsigned>(task.bound_cpu));
         if (task.limits != nullptr && task.bound_cpu == kCpuUnbound)
@@ -256,7 +258,10 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Substrate> make_host_substrate(Domain& domain) { return std::make_unique<HostSubstrate>(domain); }
+std::unique_ptr<Substrate> make_host_substrate(Domain& domain) {
+    set_lock_nap(&relax_pause);
+    return std::make_unique<HostSubstrate>(domain);
+}
 
 unsigned host_cpus() noexcept {
     cpu_set_t allowed;

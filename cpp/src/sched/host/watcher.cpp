@@ -63,9 +63,12 @@ Sight read_sight(int fd) noexcept {
 }
 
 // The switches of one thread. They are not read: that there was one is all that matters, /proc tells what for.
+//
+// A record and the wake-up behind it take longer than the switch itself several times over. So after the first one the
+// ring is full until somebody looks again: a thread that switches all the time pays once for each look, and a switch
+// that nobody wants to hear of costs what one of a thread without records does, or nearly.
 class SwitchRecords {
 public:
-    static constexpr std::size_t kPage = 4096;
     ~SwitchRecords() { close_all(); }
 
     bool open(int tid) noexcept {
@@ -88,6 +91,8 @@ public:
             return false;
         }
         ring_ = static_cast<perf_event_mmap_page*>(memory);
+        leave_room(0);
+        ioctl(fd_, PERF_EVENT_IOC_ENABLE, 0);
         return true;
     }
     void close_all() noexcept {
@@ -99,27 +104,37 @@ public:
         on_ = false;
         errno = error;
     }
-    void turn(bool on) noexcept {
-        if (fd_ < 0 || on == on_) return;
-        ioctl(fd_, on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
-        on_ = on;
-        take();
+    // The next switch is heard of.
+    void listen() noexcept {
+        if (ring_ == nullptr) return;
+        on_ = true;
+        heard_ = head();
+        leave_room(kOneRecord);
     }
-    // Were there any since the last call?
-    bool take() noexcept {
-        if (ring_ == nullptr) return false;
-        const std::uint64_t head = __atomic_load_n(&ring_->data_head, __ATOMIC_ACQUIRE);
-        const bool any = head != ring_->data_tail;
-        __atomic_store_n(&ring_->data_tail, head, __ATOMIC_RELEASE);
-        return any;
+    void mute() noexcept {
+        if (!on_) return;
+        on_ = false;
+        leave_room(0);
     }
+    // Was there one since listen()?
+    bool heard() const noexcept { return on_ && head() != heard_; }
     int fd() const noexcept { return fd_; }
     bool on() const noexcept { return on_; }
 
 private:
+    // A switch, and before it how many were lost while there was no room: three words. Without that, four switches.
+    static constexpr std::size_t kOneRecord = sizeof(perf_event_header) + 3 * sizeof(std::uint64_t);
+
+    std::uint64_t head() const noexcept { return __atomic_load_n(&ring_->data_head, __ATOMIC_ACQUIRE); }
+    // As a reader does who is that far behind. The system keeps one byte free.
+    void leave_room(std::size_t bytes) noexcept {
+        __atomic_store_n(&ring_->data_tail, head() - (page_size_ - 1 - bytes), __ATOMIC_RELEASE);
+    }
+
     int fd_ = -1;
     bool on_ = false;
-    std::size_t page_size_ = kPage;
+    std::size_t page_size_ = 0;
+    std::uint64_t heard_ = 0;
     perf_event_mmap_page* ring_ = nullptr;
 };
 
@@ -161,26 +176,28 @@ public:
         if (means_ != Detection::switch_records) return false;
         Slot& slot = slot_of(tid);
         if (slot.records.fd() < 0 && !slot.records.open(tid)) return false;
-        slot.records.turn(true);
+        slot.records.listen();
         return true;
     }
     void detach_all() noexcept override {
-        for (auto& slot : slots_) slot.records.turn(false);
+        for (auto& slot : slots_) slot.records.mute();
     }
 
     bool wait(Nanoseconds duration) noexcept override {
         set_slack();
         std::uint32_t seen = kAwake;
-        if (!word_.compare_exchange(seen, kAsleep)) {
-            word_.store(kAwake);
-            return take_switches();
+        if (word_.compare_exchange(seen, kAsleep)) {
+            if (event_ >= 0)
+                poll_for(duration);
+            else
+                futex_for(duration);
         }
-        if (event_ >= 0)
-            poll_for(duration);
-        else
-            futex_for(duration);
         word_.store(kAwake);
-        return take_switches();
+        const bool any = switched();
+        // Whoever still runs an item is listened to again by the next look.
+        for (auto& slot : slots_)
+            if (slot.records.heard()) slot.records.mute();
+        return any;
     }
 
     void doze(Nanoseconds duration) noexcept override {
@@ -253,35 +270,37 @@ private:
     }
 
     void poll_for(Nanoseconds duration) noexcept {
-        std::array<pollfd, kSlots + 1> fds;
-        nfds_t n = 0;
-        fds[n++] = {event_, POLLIN, 0};
-        for (auto& slot : slots_)
-            if (slot.records.on()) fds[n++] = {slot.records.fd(), POLLIN, 0};
-        timespec t, *limit = nullptr;
-        if (duration != kForever) {
-            t = {static_cast<time_t>(duration / kSecond), static_cast<long>(duration % kSecond)};
-            limit = &t;
-        }
-        if (ppoll(fds.data(), n, limit, nullptr) <= 0) return;
-        std::uint64_t told;
-        if ((fds[0].revents & POLLIN) != 0) (void)!read(event_, &told, sizeof told);
-        for (nfds_t i = 1; i < n; ++i) {
-            if ((fds[i].revents & (POLLHUP | POLLERR)) == 0) continue;
+        const Nanoseconds until = duration == kForever ? kForever : monotonic() + duration;
+        do {
+            std::array<pollfd, kSlots + 1> fds;
+            nfds_t n = 0;
+            fds[n++] = {event_, POLLIN, 0};
             for (auto& slot : slots_)
-                if (slot.records.fd() == fds[i].fd) drop(slot);  // the thread has ended
-        }
+                if (slot.records.on()) fds[n++] = {slot.records.fd(), POLLIN, 0};
+            timespec t, *limit = nullptr;
+            if (until != kForever) {
+                const Nanoseconds left = std::max<Nanoseconds>(until - monotonic(), 0);
+                t = {static_cast<time_t>(left / kSecond), static_cast<long>(left % kSecond)};
+                limit = &t;
+            }
+            if (ppoll(fds.data(), n, limit, nullptr) <= 0) return;
+            std::uint64_t told;
+            if ((fds[0].revents & POLLIN) != 0 && read(event_, &told, sizeof told) > 0) return;
+            for (nfds_t i = 1; i < n; ++i) {
+                if ((fds[i].revents & (POLLHUP | POLLERR)) == 0) continue;
+                for (auto& slot : slots_)
+                    if (slot.records.fd() == fds[i].fd) drop(slot);  // the thread has ended
+            }
+            // It also wakes for a switch of the time before the last look.
+        } while (!switched());
     }
 
-    bool take_switches() noexcept {
-        bool any = false;
-        for (auto& slot : slots_)
-            if (slot.records.on() && slot.records.take()) any = true;
-        return any;
+    bool switched() const noexcept {
+        return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.records.heard(); });
     }
 
     // More than pools have runnable workers on most machines; with more, files are opened again.
-    static constexpr std::size_t kSlots = 32;
+    static constexpr std::size_t kSlots = 64;
     const Detection means_;
     int event_ = -1;
     bool slack_set_ = false;

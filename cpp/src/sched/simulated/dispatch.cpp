@@ -28,6 +28,12 @@ Strand& SimulatedSubstrate::choose_next() {
     }
 }
 
+void SimulatedSubstrate::go_to(Nanoseconds instant) {
+    now_ = instant;
+    if (domain_.jiffies_read.load(std::memory_order_relaxed)) [[unlikely]]
+        domain_.jiffies();
+}
+
 Strand& SimulatedSubstrate::choose() {
     for (;;) {
         if (++counters_.steps > max_steps_) {
@@ -54,13 +60,13 @@ Strand& SimulatedSubstrate::choose() {
         if (init_runs_ != Run::no) {
             if (enough_for_init()) return seize_for_init();
             if (events_.next() > run_limit_) {
-                now_ = std::max(now_, run_limit_);
+                go_to(std::max(now_, run_limit_));
                 init_->wait.timed_out = true;
                 return seize_for_init();
             }
         }
         if (events_.empty()) return fail(deadlock());
-        now_ = events_.next();
+        go_to(events_.next());
     }
 }
 

@@ -183,6 +183,7 @@ private:
     Strand& choose();
     bool enough_for_init();
     void handle_event();
+    void go_to(Nanoseconds instant);  // time goes on
     Strand* interrupted_strand();
     Strand* next_dispatched();
     void place();
