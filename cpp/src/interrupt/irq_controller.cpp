@@ -84,7 +84,7 @@ void IrqController::deliver(unsigned cpu, Task& self) {
         int saved_cpu = 0;
         if (!try_hardirq_enter(self, cpu, saved_cpu)) return;  // its holder delivers
         std::vector<IrqLine*> lines;
-        std::vector<PerCpu::Call> calls;
+        std::vector<Call> calls;
         {
             RawGuard guard(mine.lock);
             lines.swap(mine.latched);
@@ -96,6 +96,26 @@ void IrqController::deliver(unsigned cpu, Task& self) {
         for (IrqLine* line : lines) line->handle(cpu, self);
         hardirq_exit(self, saved_cpu);
     }
+}
+
+std::vector<IrqController::Call> IrqController::waiting() {
+    std::vector<Call> all;
+    for (const auto& cpu : per_cpu_) {
+        RawGuard guard(cpu->lock);
+        all.insert(all.end(), cpu->calls.begin(), cpu->calls.end());
+    }
+    return all;
+}
+
+bool IrqController::take_back(const Call& call) {
+    for (const auto& cpu : per_cpu_) {
+        RawGuard guard(cpu->lock);
+        const auto at = std::find(cpu->calls.begin(), cpu->calls.end(), call);
+        if (at == cpu->calls.end()) continue;
+        cpu->calls.erase(at);
+        return true;
+    }
+    return false;
 }
 
 std::vector<std::shared_ptr<IrqAction>> IrqController::actions() {

@@ -106,10 +106,11 @@ void Tasklets::run(unsigned cpu, Softirq level, Task& self, GatePass& pass) {
 }
 
 void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self, GatePass& pass) {
-    // It is on this CPU's list, so SCHED is set and nobody else can claim it; RUN of another CPU can only go away.
-    if (tasklet.is_running() || tasklet.count.load() != 0) return set_aside(tasklet, cpu);
-    static_assert(Tasklet::kRun == 2 * Tasklet::kSched);
-    tasklet.state.fetch_add(Tasklet::kRun - Tasklet::kSched);  // SCHED off and RUN on, by one addition
+    // It is on this CPU's list, so SCHED is set and no other CPU can claim it; but try_lock() can take RUN at any time.
+    std::uint32_t before = tasklet.state.load();
+    do {
+        if ((before & Tasklet::kRun) != 0 || tasklet.count.load() != 0) return set_aside(tasklet, cpu);
+    } while (!tasklet.state.compare_exchange_weak(before, (before & ~Tasklet::kSched) | Tasklet::kRun));
     // Disabled between the look and the claim: a disable() that saw no run in progress has returned already.
     if (tasklet.count.load() != 0) {
         // A kill() that took SCHED in between must not count this run as done: it loses it again.
@@ -156,8 +157,39 @@ void Tasklets::run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self
         domain_.access_order->release_end_if_begun(self, &tasklet);
     // A tasklet ends by this one access: it may be gone right after. Scheduled anew, it may have been set aside
     // meanwhile.
-    if ((tasklet.state.fetch_sub(Tasklet::kRun) & Tasklet::kSched) != 0) recheck_aside();
+    release_run(tasklet);
+}
+
+// By an AND, as Linux does it: a callback that unlocked its own tasklet has given RUN back before.
+void Tasklets::release_run(Tasklet& tasklet) {
+    if ((tasklet.state.fetch_and(~(Tasklet::kRun | Tasklet::kLocked)) & Tasklet::kSched) != 0) recheck_aside();
     if (waiting_.load() != 0) waiters_.wake_now();
+}
+
+bool Tasklets::try_lock(Tasklet& tasklet) {
+    explore_point(domain_);
+    constexpr std::uint32_t held = Tasklet::kRun | Tasklet::kLocked;
+    std::uint32_t state = tasklet.state.load();
+    do {
+        if ((state & Tasklet::kRun) != 0) return false;
+    } while (!tasklet.state.compare_exchange_weak(state, state | held));
+    order_acquire(&tasklet, Handover::end);
+    return true;
+}
+
+void Tasklets::unlock(Tasklet& tasklet) {
+    explore_point(domain_);
+    order_release(&tasklet);
+    release_run(tasklet);
+}
+
+void Tasklets::unlock_wait(Tasklet& tasklet, Nanoseconds deadline) {
+    Task& self = domain_.self();
+    if (running_in(self) == &tasklet)
+        throw DeadlockError("tasklet_unlock_wait: called from the tasklet's own callback, it would wait for itself");
+    might_sleep(self, "tasklet_unlock_wait");
+    throw_unless_ok(wait(self, tasklet, Tasklet::kRun, deadline, "tasklet_unlock_wait"), "tasklet_unlock_wait");
+    order_acquire(&tasklet, Handover::end);
 }
 
 void Tasklets::set_aside(Tasklet& tasklet, unsigned cpu) {

@@ -228,13 +228,29 @@ void Machine::external_interrupt(Domain& domain, unsigned cpu, void* data) {
     hardirq_exit(self, saved_cpu);
 }
 
-bool Machine::idle() {
+bool Machine::looks_idle() {
     if (timers_->armed() > workqueues_->idle_timers() || rcu_.pending()) return false;
-    for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu)
-        if (softirqs_->pending(cpu) != 0) return false;
+    for (auto& cpu : domain_.cpus)
+        // A callback whose timer is armed no longer, a tasklet, a handler: what they queue is not there yet.
+        if (cpu->irq_owner.load() != nullptr || cpu->bh_owner.load() != nullptr || softirqs_->pending(cpu->id) != 0)
+            return false;
     for (auto& wq : workqueues_->workqueues())
         if (wq->in_flight() != 0) return false;
     return true;
+}
+
+// What has come to its end or begun so far, and would do so again before it could escape two looks.
+std::uint64_t Machine::turns() const {
+    std::uint64_t turns = workqueues_->completed();
+    for (unsigned cpu = 0; cpu < domain_.nr_cpus; ++cpu)
+        for (unsigned nr = 0; nr < kNrSoftirqs; ++nr) turns += softirqs_->count(cpu, static_cast<Softirq>(nr));
+    return turns;
+}
+
+// One look is no snapshot: an item that runs while the timers are looked at arms one, and is over when the items are.
+bool Machine::idle() {
+    const std::uint64_t before = turns();
+    return looks_idle() && looks_idle() && turns() == before;
 }
 
 bool Machine::run_until_idle(Nanoseconds limit) {

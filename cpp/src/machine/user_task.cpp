@@ -126,7 +126,7 @@ void UserTasks::reap_finished() {
     {
         RawGuard guard(lock_);
         for (auto& t : tasks_)
-            if (t->finished()) ended.push_back(t);
+            if (t->finished() && !t->kept_.load()) ended.push_back(t);
     }
     for (auto& t : ended) reap(*t);
 }
@@ -152,7 +152,9 @@ void UserTasks::join(UserTask& task, Nanoseconds deadline) {
 std::vector<std::shared_ptr<UserTask>> UserTasks::list() {
     reap_finished();
     RawGuard guard(lock_);
-    return tasks_;
+    auto all = tasks_;
+    std::erase_if(all, [](const auto& task) { return task->finished(); });
+    return all;
 }
 
 void UserTasks::stop_all() {

@@ -228,6 +228,89 @@ TEST_P(TaskletTest, KillEndsASelfRescheduler) {
     EXPECT_EQ(a.runs.load(), runs);
 }
 
+TEST_P(TaskletTest, ALockedTaskletIsHeldUntilItIsUnlockedAndOthersPass) {
+    Counted a, b;
+    ASSERT_TRUE(ts().try_lock(a.tasklet));
+    EXPECT_FALSE(ts().try_lock(a.tasklet));
+    EXPECT_TRUE(a.tasklet.is_running());
+    bh_off([&] {
+        ts().schedule(a.tasklet);
+        ts().schedule(b.tasklet);
+    });
+    EXPECT_EQ(b.runs.load(), 1);
+    EXPECT_EQ(a.runs.load(), 0);
+    EXPECT_FALSE(ts().schedule(a.tasklet)) << "it is scheduled still";
+    EXPECT_THROW(ts().unlock_wait(a.tasklet, soon()), TimedOut);
+    EXPECT_THROW(ts().kill(a.tasklet, soon()), TimedOut);
+    ts().unlock(a.tasklet);
+    EXPECT_TRUE(eventually([&] { return a.runs.load() == 1; }));
+    ts().kill(a.tasklet);
+    EXPECT_EQ(a.runs.load(), 1);
+}
+
+TEST_P(TaskletTest, ARunningTaskletIsLocked) {
+    Counted a;
+    bool locked = true, own_wait_refused = false;
+    a.body = [&] {
+        locked = ts().try_lock(a.tasklet);
+        try {
+            ts().unlock_wait(a.tasklet);
+        } catch (const DeadlockError&) {
+            own_wait_refused = true;
+        }
+    };
+    bh_off([&] { ts().schedule(a.tasklet); });
+    EXPECT_FALSE(locked);
+    EXPECT_TRUE(own_wait_refused);
+    EXPECT_TRUE(ts().try_lock(a.tasklet)) << "the run is over";
+    ts().unlock(a.tasklet);
+}
+
+// Linux clears the bit, whoever set it.
+TEST_P(TaskletTest, UnlockingMoreThanWasLockedChangesNothing) {
+    Counted a;
+    a.body = [&] { ts().unlock(a.tasklet); };
+    bh_off([&] { ts().schedule(a.tasklet); });
+    EXPECT_EQ(a.tasklet.state.load(), 0u);
+    ts().unlock(a.tasklet);
+    EXPECT_EQ(a.tasklet.state.load(), 0u);
+    bh_off([&] { ts().schedule(a.tasklet); });
+    EXPECT_EQ(a.runs.load(), 2);
+}
+
+TEST_P(TaskletTest, LocksAgainstRunsOnTheOtherCpu) {
+    Counted a;
+    Atomic<int> locked{0};
+    Atomic<bool> stop{false};
+    a.body = [&] { a.most.store(std::max(a.most.load(), 1 + locked.load())); };
+    Caller scheduler(
+        m(),
+        [&] {
+            for (int i = 0; i < 2000; ++i) {
+                ts().schedule(a.tasklet);
+                if (simulated()) domain().substrate->relax(self());
+            }
+            stop.store(true);
+        },
+        1);
+    int taken = 0;
+    while (!stop.load()) {
+        if (ts().try_lock(a.tasklet)) {
+            locked.store(1);
+            ++taken;
+            domain().substrate->relax(self());
+            locked.store(0);
+            ts().unlock(a.tasklet);
+        }
+        domain().substrate->relax(self());
+    }
+    scheduler.join();
+    ts().kill(a.tasklet);
+    EXPECT_EQ(a.most.load(), 1);
+    EXPECT_GT(taken, 0);
+    EXPECT_EQ(a.tasklet.state.load() & (Tasklet::kSched | Tasklet::kRun | Tasklet::kLocked), 0u);
+}
+
 TEST_P(TaskletTest, DifferentTaskletsRunOnTheirCpus) {
     Counted a, b;
     Caller one(m(), [&] { ts().schedule(a.tasklet); }, 1);

@@ -126,15 +126,20 @@ public:
     // in the calling thread before this returns or, where the CPU has interrupts off, by whoever turns them on.
     // CONTEXT: any.
     void interrupt(unsigned cpu, void (*function)(void*), void* arg);
+    // What interrupt() left for CPUs that have interrupts off. What is returned may have run by then. CONTEXT: any.
+    struct Call {
+        void (*function)(void*);
+        void* arg;
+        bool operator==(const Call&) const = default;
+    };
+    std::vector<Call> waiting();
+    // Takes one of them back. False when it is not there any more. CONTEXT: any.
+    bool take_back(const Call& call);
     void stop();  // frees every action, joins the threads
 
 private:
     friend class IrqLine;
     struct PerCpu {
-        struct Call {
-            void (*function)(void*);
-            void* arg;
-        };
         RawLock lock;
         std::vector<IrqLine*> latched;  // L: lock
         std::vector<Call> calls;        // L: lock

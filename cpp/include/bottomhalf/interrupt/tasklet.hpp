@@ -2,10 +2,10 @@
 //
 // Scheduling a scheduled tasklet does nothing; one tasklet never runs on two CPUs at once; it runs on the CPU that
 // scheduled it. Invariants: SCHED set = it is on exactly one list or on its way there, or a kill() holds it (KILL set,
-// too); RUN set = one task is inside the callback or about to be.
+// too); RUN set = one task is inside the callback or about to be, or somebody holds it by try_lock() (LOCKED set, too).
 //
-// One difference to Linux: a tasklet scheduled while disabled, or while it runs elsewhere, is put aside until enable()
-// or the end of that run instead of raising its vector over and over; what callers see is the same.
+// One difference to Linux: a tasklet scheduled while disabled, or while its RUN is held elsewhere, is put aside until
+// enable(), unlock() or the end of that run instead of raising its vector over and over; what callers see is the same.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@
 namespace bottomhalf {
 
 struct Tasklet {
-    static constexpr std::uint32_t kSched = 1, kRun = 2, kHi = 4, kKill = 8;
+    static constexpr std::uint32_t kSched = 1, kRun = 2, kHi = 4, kKill = 8, kLocked = 16;
 
     Tasklet* next = nullptr;  // by whoever set SCHED; then by the list's owner
     Atomic<std::uint32_t> state{0};
@@ -54,6 +54,13 @@ public:
     // Linux: tasklet_enable. Throws UnbalancedEnable when the tasklet is not disabled (Linux counts below zero and
     // never runs it again). CONTEXT: any.
     void enable(Tasklet& tasklet);
+    // Linux: tasklet_trylock, tasklet_unlock: hold RUN without running, so that the callback does not begin anywhere.
+    // False when it runs or somebody else holds it. Whoever got it gives it back, from any task. CONTEXT: any.
+    bool try_lock(Tasklet& tasklet);
+    void unlock(Tasklet& tasklet);
+    // Linux: tasklet_unlock_wait: sleeps until nobody holds RUN. Throws DeadlockError from its own callback. CONTEXT:
+    // task that may sleep.
+    void unlock_wait(Tasklet& tasklet, Nanoseconds deadline = kForever);
     // Linux: tasklet_kill: sleeps until the tasklet is neither scheduled nor running. It can be scheduled again
     // afterwards. Does not return while the tasklet is scheduled and disabled. CONTEXT: task that may sleep.
     void kill(Tasklet& tasklet, Nanoseconds deadline = kForever);
@@ -84,6 +91,7 @@ private:
     void run(unsigned cpu, Softirq level, Task& self, GatePass& pass);
     void run_one(Tasklet& tasklet, unsigned cpu, Softirq level, Task& self, GatePass& pass);
     void set_aside(Tasklet& tasklet, unsigned cpu);
+    void release_run(Tasklet& tasklet);
     // Something may have become able to run: the CPUs that set tasklets aside look again.
     void recheck_aside();
     WaitResult wait(Task& self, Tasklet& tasklet, std::uint32_t bits, Nanoseconds deadline, const char* call);

@@ -86,6 +86,8 @@ public:
     bool run_until_idle(Nanoseconds limit = kForever);
 
 private:
+    bool looks_idle();
+    std::uint64_t turns() const;
     void stop_sources();
 
     Domain domain_;

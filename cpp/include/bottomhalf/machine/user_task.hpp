@@ -29,6 +29,8 @@ public:
     Info info() const;
     // The task, which lives until it has ended and somebody joined it; null from then on.
     Task* task() const noexcept;
+    // Whether its task stays after its end, so that the address is nobody else's, until somebody joins it.
+    void keep(bool keep) noexcept { kept_.store(keep); }
     // Linux: wake_up_process. True when the task had said that it would sleep. CONTEXT: any.
     bool wake() noexcept;
 
@@ -43,7 +45,7 @@ private:
     void* arg_ = nullptr;                       // I
     int start_cpu_ = 0;                         // I: where an unbound task counts as running at first
     Completion done_;
-    Atomic<bool> finished_{false};
+    Atomic<bool> finished_{false}, kept_{false};
     mutable RawLock lock_;
     Task* task_ = nullptr;  // L: null once it was reaped
     Info last_;             // L: what the task was when it was reaped
