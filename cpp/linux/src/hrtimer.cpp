@@ -1,7 +1,9 @@
 // <linux/hrtimer.h>. A task of the machine sleeps until the earliest expiry and calls what is due in hard-interrupt
-// context. It is bound to no CPU; the interrupt is on the CPU that the timer was started on.
+// context; where a timer is soft, the interrupt only raises HRTIMER_SOFTIRQ, whose handler calls it. The task is bound
+// to no CPU; the interrupt is on the CPU that the timer was started on.
 #include "hrtimer.hpp"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 
@@ -13,6 +15,7 @@ namespace bottomhalf::linux_api {
 namespace {
 
 constexpr std::uint32_t kSetUp = 0x68727431;
+constexpr int kModeRel = 1, kModeSoft = 4;
 
 // Where a timer stands is kept here, by its address: its memory may be anything when it is set up, and is not touched
 // after a callback that returned HRTIMER_NORESTART, which may have freed it.
@@ -26,7 +29,7 @@ public:
             RawGuard guard(lock_);
             disarm_locked(timer);
             timer.expires = when;
-            enter(timer, static_cast<unsigned>(me().cpu.load()));
+            enter({&timer, static_cast<unsigned>(me().cpu.load()), timer.function, timer.soft != 0});
             task = task_;
         }
         if (task != nullptr) task->wake();
@@ -40,8 +43,9 @@ public:
     int try_to_cancel(Hrtimer& timer, bool& own) {
         RawGuard guard(lock_);
         if (disarm_locked(timer)) return 1;
-        own = running_ == &timer && runner_ == &me();
-        return running_ == &timer ? -1 : 0;
+        const Running* const running = running_locked(timer);
+        own = running != nullptr && running->runner == &me();
+        return running != nullptr ? -1 : 0;
     }
     bool armed(const Hrtimer& timer) {
         RawGuard guard(lock_);
@@ -49,7 +53,7 @@ public:
     }
     bool running(const Hrtimer& timer) {
         RawGuard guard(lock_);
-        return running_ == &timer;
+        return running_locked(timer) != nullptr;
     }
     std::vector<BusyHrtimer> busy(const std::function<bool(const BusyHrtimer&)>& wanted) {
         std::vector<BusyHrtimer> found;
@@ -57,14 +61,19 @@ public:
             if (wanted(busy)) found.push_back(std::move(busy));
         };
         RawGuard guard(lock_);
-        for (const auto& [place, due] : due_)
-            add({due.timer, due.function, false, [this, timer = due.timer] { disarm(*timer); }});
-        if (running_ != nullptr) add({running_, running_function_, true, {}});
+        for (const auto* armed : {&due_, &expired_})
+            for (const auto& [place, due] : *armed)
+                add({due.timer, due.function, false, [this, timer = due.timer] { disarm(*timer); }});
+        for (const Running& running : running_) add({running.timer, running.function, true, {}});
         return found;
     }
-    // The task, before the first timer. CONTEXT: task that may sleep.
+    // The task and the softirq, before the first timer. CONTEXT: task that may sleep.
     void prepare() {
         if (starting_.exchange(true)) return;
+        domain_.softirqs->open(
+            Softirq::hrtimer,
+            [](Domain&, unsigned cpu, Task& self, GatePass&, void* q) { static_cast<Queue*>(q)->serve(self, cpu); },
+            this);
         auto task = domain_.machine->tasks().spawn(
             "hrtimer", [](Task& self, void* q) { static_cast<Queue*>(q)->main(self); }, this, kCpuUnbound);
         {
@@ -77,75 +86,120 @@ public:
 private:
     using Place = std::pair<Nanoseconds, std::uint64_t>;
     struct Due {
-        Hrtimer* timer;
-        unsigned cpu;
-        int (*function)(Hrtimer*);  // when it was armed: its memory may be gone since
+        Hrtimer* timer = nullptr;
+        unsigned cpu = 0;
+        int (*function)(Hrtimer*) = nullptr;  // when it was armed: its memory may be gone since
+        bool soft = false;
     };
-    void enter(Hrtimer& timer, unsigned cpu) {
-        const Place place{timer.expires, ++last_};
-        due_.emplace(place, Due{&timer, cpu, timer.function});
-        places_[&timer] = place;
+    struct Running {
+        Hrtimer* timer;
+        int (*function)(Hrtimer*);
+        const Task* runner;
+    };
+    using Armed = std::map<Place, Due>;
+
+    void enter(const Due& due) {
+        const Place place{due.timer->expires, ++last_};
+        due_.emplace(place, due);
+        places_[due.timer] = place;
     }
     bool disarm_locked(const Hrtimer& timer) {
         const auto at = places_.find(&timer);
         if (at == places_.end()) return false;
-        due_.erase(at->second);
+        if (due_.erase(at->second) == 0) expired_.erase(at->second);
         places_.erase(at);
         return true;
+    }
+    const Running* running_locked(const Hrtimer& timer) const {
+        const auto at =
+            std::find_if(running_.begin(), running_.end(), [&](const Running& r) { return r.timer == &timer; });
+        return at != running_.end() ? &*at : nullptr;
+    }
+    // From here on the timer is not armed, and its callback counts as running.
+    Due begin_locked(Armed& from, Armed::iterator at, const Task& self) {
+        Due due = at->second;
+        from.erase(at);
+        places_.erase(due.timer);
+        due.function = due.timer->function;
+        running_.push_back({due.timer, due.function, &self});
+        return due;
     }
     void main(Task& self) {
         for (;;) {
             Nanoseconds next = kForever;
-            Due due{};
+            Due due;
             {
                 RawGuard guard(lock_);
                 if (!due_.empty()) {
-                    next = due_.begin()->first.first;
-                    if (next <= domain_.now()) {
-                        due = due_.begin()->second;
-                        disarm_locked(*due.timer);
-                        running_ = due.timer;
-                        running_function_ = due.timer->function;
-                        runner_ = &self;
+                    const auto first = due_.begin();
+                    next = first->first.first;
+                    const bool expired = next <= domain_.now();
+                    if (expired && first->second.soft) {
+                        due = first->second;
+                        expired_.insert(due_.extract(first));
+                    } else if (expired) {
+                        due = begin_locked(due_, first, self);
                     }
                 }
             }
             if (due.timer != nullptr)
-                fire(self, due);
+                interrupt(self, due);
             else
                 task_sleep(self, next, "hrtimer");
         }
     }
-    void fire(Task& self, Due due) {
+    void interrupt(Task& self, const Due& due) {
         int saved = 0;
         while (!try_hardirq_enter(self, due.cpu, saved)) domain_.substrate->relax(self);
+        if (due.soft)
+            domain_.softirqs->raise(Softirq::hrtimer, due.cpu, self);
+        else
+            call(self, due);
+        hardirq_exit(self, saved);
+    }
+    // The softirq: the soft timers of this CPU that have expired, in their order.
+    void serve(Task& self, unsigned cpu) {
+        for (;;) {
+            Due due;
+            {
+                RawGuard guard(lock_);
+                const auto at = std::find_if(expired_.begin(), expired_.end(),
+                                             [&](const auto& armed) { return armed.second.cpu == cpu; });
+                if (at == expired_.end()) return;
+                due = begin_locked(expired_, at, self);
+            }
+            call(self, due);
+        }
+    }
+    void call(Task& self, const Due& due) {
         int again = 0;
         try {
-            again = due.timer->function(due.timer);
+            again = due.function(due.timer);
         } catch (const ModuleExit&) {
         } catch (const std::exception& e) {
             log(domain_, LogLevel::err, std::string("hrtimer: exception left the callback: ") + e.what());
         }
+        std::shared_ptr<UserTask> task;
         {
             // Before the softirqs at the end of the interrupt: they may cancel the timer.
             RawGuard guard(lock_);
-            running_ = nullptr;
-            runner_ = nullptr;
-            if (again != 0 && places_.count(due.timer) == 0) enter(*due.timer, due.cpu);
+            std::erase_if(running_, [&](const Running& r) { return r.timer == due.timer && r.runner == &self; });
+            if (again == 0 || places_.count(due.timer) != 0) return;
+            enter(due);
+            task = task_;
         }
-        hardirq_exit(self, saved);
+        if (due.soft && task != nullptr) task->wake();
     }
 
     Domain& domain_;
     Atomic<bool> starting_{false};
     RawLock lock_;
     std::shared_ptr<UserTask> task_;                    // L
-    std::map<Place, Due> due_;                          // L
-    std::unordered_map<const Hrtimer*, Place> places_;  // L: where in due_ each armed timer stands
+    Armed due_;                                         // L: not yet expired
+    Armed expired_;                                     // L: soft ones whose softirq is to come
+    std::unordered_map<const Hrtimer*, Place> places_;  // L: where in those two each armed timer stands
     std::uint64_t last_ = 0;                            // L
-    Hrtimer* running_ = nullptr;                        // L: whose callback runs
-    int (*running_function_)(Hrtimer*) = nullptr;       // L: that callback
-    const Task* runner_ = nullptr;                      // L: who runs it
+    std::vector<Running> running_;                      // L: whose callbacks run
 };
 
 Queue& queue() { return KernelSide::of(here()).part<Queue>(); }
@@ -163,7 +217,7 @@ void bh_linux_hrtimer_init(Hrtimer* timer, int, int mode) {
     if (queue().disarm(*timer)) report_init_active("hrtimer", nullptr, "hrtimer_cancel()");
     *timer = Hrtimer{};
     timer->set_up = kSetUp;
-    timer->soft = (mode & 4) != 0;
+    timer->soft = (mode & kModeSoft) != 0;
     as_linux("hrtimer_init", [] { queue().prepare(); });
 }
 void bh_linux_hrtimer_start(Hrtimer* timer, std::int64_t time, int mode) {
@@ -173,8 +227,12 @@ void bh_linux_hrtimer_start(Hrtimer* timer, std::int64_t time, int mode) {
                                           : "hrtimer_start: the timer was never set up; hrtimer_setup() comes first");
         return;
     }
+    if (((mode & kModeSoft) != 0) != (timer->soft != 0))
+        warn_once(here(), "hrtimer_start:mode", "hrtimer_start",
+                  "hrtimer_start: the timer was set up " + std::string(timer->soft != 0 ? "with" : "without") +
+                      " HRTIMER_MODE_SOFT, and that is where it expires; start it with the same mode");
     const Nanoseconds now = here().now();
-    queue().arm(*timer, (mode & 1) == 0 ? time : time > kForever - now ? kForever : now + time);
+    queue().arm(*timer, (mode & kModeRel) == 0 ? time : time > kForever - now ? kForever : now + time);
 }
 int bh_linux_hrtimer_try_to_cancel(Hrtimer* timer) {
     bool own = false;

@@ -27,6 +27,7 @@ struct Kthread {
     Completion parked;             // somebody waits for it in kthread_park()
     Atomic<int> result{-EINTR};
     Atomic<bool> over{false};
+    std::uint64_t number = 0;  // by who adds it to the others
 
     void run(Task& self);
 };
@@ -35,6 +36,26 @@ struct Kthreads {
     explicit Kthreads(Domain&) {}
     RawLock lock;
     std::map<const Task*, std::shared_ptr<Kthread>> by_task;  // L
+    std::uint64_t made = 0;                                   // L
+
+    // Whoever made it may stop it long after it has ended: until then its task is no other one's. But most are
+    // forgotten, so only so many of those that ended are kept.
+    void add(const std::shared_ptr<Kthread>& fresh) {
+        constexpr std::size_t kKept = 256;
+        fresh->task->keep(true);
+        RawGuard guard(lock);
+        fresh->number = ++made;
+        by_task[fresh->task->task()] = fresh;
+        auto oldest = by_task.end();
+        if (by_task.size() > kKept)
+            for (auto at = by_task.begin(); at != by_task.end(); ++at)
+                if (at->second->task->finished() &&
+                    (oldest == by_task.end() || at->second->number < oldest->second->number))
+                    oldest = at;
+        if (oldest == by_task.end()) return;
+        oldest->second->task->keep(false);
+        by_task.erase(oldest);
+    }
     std::shared_ptr<Kthread> find(const Task* task) {
         RawGuard guard(lock);
         auto found = by_task.find(task);
@@ -101,22 +122,18 @@ Task* create(int (*function)(void*), void* data, const std::string& name, int cp
         throw;
     }
     Task* task = made->task->task();
-    {
-        Kthreads& all = kthreads(domain);
-        RawGuard guard(all.lock);
-        all.by_task[task] = made;
-    }
+    kthreads(domain).add(made);
     // A module may print its pid, which the thread itself has to ask for on a host.
     if (!domain.simulated) static_cast<void>(made->begun.wait(me(), kForever, "kthread_create"));
     return task;
 }
 
-Task* created(const char* call, int (*function)(void*), void* data, const std::string& name, int cpu) {
+}  // namespace
+
+Task* create_kthread(const char* call, int (*function)(void*), void* data, const std::string& name, int cpu) {
     return as_linux(call, reinterpret_cast<Task*>(-static_cast<std::intptr_t>(ENOMEM)),
                     [&] { return create(function, data, name, cpu); });
 }
-
-}  // namespace
 
 int wake_kthread(Domain& domain, const Task* task) {
     auto kthread = kthreads(domain).find(task);
@@ -139,7 +156,7 @@ std::vector<RunningKthread> running_kthreads(Domain& domain) {
     for (const auto& entry : all.by_task) {
         const std::shared_ptr<Kthread> kthread = entry.second;
         if (kthread->over.load() || kthread->task->finished()) continue;
-        running.push_back({kthread->task->name(), kthread->function, [kthread] {
+        running.push_back({kthread->task->name(), kthread->function, kthread->data, [kthread] {
                                kthread->should_stop.store(true);
                                kthread->should_park.store(false);
                                kthread->started.store(true);
@@ -156,13 +173,13 @@ Task* bh_linux_kthread_create_on_node(int (*function)(void*), void* data, int, c
     va_start(args, namefmt);
     const std::string name = format(namefmt, args);
     va_end(args);
-    return created("kthread_create", function, data, name, kCpuUnbound);
+    return create_kthread("kthread_create", function, data, name, kCpuUnbound);
 }
 Task* bh_linux_kthread_create_on_cpu(int (*function)(void*), void* data, unsigned cpu, const char* namefmt) {
     std::string name = namefmt;
     const std::size_t at = name.find("%u");
     if (at != std::string::npos) name.replace(at, 2, std::to_string(cpu));
-    return created("kthread_create_on_cpu", function, data, name, static_cast<int>(cpu));
+    return create_kthread("kthread_create_on_cpu", function, data, name, static_cast<int>(cpu));
 }
 void bh_linux_kthread_bind(Task* task, unsigned cpu) { bind_task(here(), *task, static_cast<int>(cpu)); }
 

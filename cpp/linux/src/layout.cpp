@@ -3,6 +3,7 @@
 
 #include "bottomhalf/machine/machine.hpp"
 #include "hrtimer.hpp"
+#include "kthread_worker.hpp"
 #include "layout_probe.hpp"
 #include "seq_file.hpp"
 
@@ -20,6 +21,7 @@
 #include <linux/cpumask.h>
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
+#include <linux/kthread.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -108,6 +110,8 @@ BH_SAME_PLACE(task_struct, nice, Task, nice);
 BH_SAME_PLACE(task_struct, pid, Task, pid);
 BH_SAME_PLACE(task_struct, comm, Task, name);
 BH_SAME_PLACE(task_struct, mm, Task, process);
+BH_SAME_PLACE(task_struct, pending, Task, signals);
+static_assert(offsetof(task_struct, blocked) == offsetof(Task, signals) + sizeof(std::uint64_t));
 static_assert(sizeof(task_struct::comm) == Task::kNameSize);
 
 BH_SAME_SIZE(cpumask, CpuMask);
@@ -132,6 +136,15 @@ BH_SAME_SIZE(hrtimer, linux_api::Hrtimer);
 BH_SAME_PLACE(hrtimer, function, linux_api::Hrtimer, function);
 BH_SAME_PLACE(hrtimer, __expires, linux_api::Hrtimer, expires);
 BH_SAME_PLACE(hrtimer, __set_up, linux_api::Hrtimer, set_up);
+#ifndef BH_EXPLORE
+BH_SAME_SIZE(kthread_worker, linux_api::KthreadWorker);
+BH_SAME_PLACE(kthread_worker, lock, linux_api::KthreadWorker, lock);
+BH_SAME_PLACE(kthread_worker, current_work, linux_api::KthreadWorker, running);
+#endif
+BH_SAME_SIZE(kthread_delayed_work, linux_api::KthreadDelayedWork);
+BH_SAME_PLACE(kthread_work, func, linux_api::KthreadWork, func);
+BH_SAME_PLACE(kthread_work, canceling, linux_api::KthreadWork, canceling);
+BH_SAME_PLACE(kthread_delayed_work, timer, linux_api::KthreadDelayedWork, timer);
 BH_SAME_SIZE(::inode, linux_api::Inode);
 BH_SAME_PLACE(::inode, i_rdev, linux_api::Inode, rdev);
 BH_SAME_PLACE(::inode, i_private, linux_api::Inode, priv);
@@ -184,7 +197,7 @@ BH_SAME_PLACE(::kernel_param, arg, cpp_kernel_param, arg);
 BH_SAME_SIZE(::kernel_param_ops, cpp_kernel_param_ops);
 BH_SAME_PLACE(::kernel_param_ops, get, cpp_kernel_param_ops, get);
 static_assert(BH_MODULE_TEXT == linux_api::kRecordText && BH_MODULE_PARAM == linux_api::kRecordParam);
-static_assert(BH_MODULE_PARAM_TEXT == linux_api::kRecordParamText);
+static_assert(BH_MODULE_PARAM_TEXT == linux_api::kRecordParamText && BH_MODULE_EXPORT == linux_api::kRecordExport);
 
 static_assert(TIMER_DEFERRABLE == kTimerDeferrable && TIMER_PINNED == kTimerPinned && TIMER_IRQSAFE == kTimerIrqsafe);
 static_assert(IRQF_ONESHOT == irqf::kOneshot && IRQF_SHARED == irqf::kShared && IRQF_NO_AUTOEN == irqf::kNoAutoen);

@@ -3,7 +3,9 @@
 #include "file_registry.hpp"
 #include "hrtimer.hpp"
 #include "interrupt.hpp"
+#include "irq_work.hpp"
 #include "kthread.hpp"
+#include "kthread_worker.hpp"
 #include "old_forms.hpp"
 #include "rcu.hpp"
 
@@ -38,6 +40,7 @@ public:
         hrtimers();
         items();
         irqs();
+        irq_works();
         kthreads();
         files();
         return std::move(found_);
@@ -146,7 +149,8 @@ private:
             found_.push_back(
                 {"tasklet " + (image_.holds(function) ? name_of(function) : object_name(tasklet)) + " still scheduled",
                  "tasklet_kill()", false, [this_machine = &machine_, tasklet] {
-                     // A disabled one would never be through.
+                     // A disabled one would never be through, nor one that somebody holds.
+                     if ((tasklet->state.load() & Tasklet::kLocked) != 0) this_machine->tasklets().unlock(*tasklet);
                      if (tasklet->count.load() != 0) {
                          tasklet->count.store(1);
                          this_machine->tasklets().enable(*tasklet);
@@ -158,7 +162,12 @@ private:
 
     void kthreads() {
         for (const auto& kthread : linux_api::running_kthreads(machine_.domain()))
-            if (ours(kthread.function))
+            if (kthread.function == &bh_linux_kthread_worker_fn) {
+                const auto* const worker = static_cast<const linux_api::KthreadWorker*>(kthread.data);
+                if (image_.holds(worker) || image_.holds(worker->made_by))
+                    found_.push_back({"kthread worker '" + kthread.name + "' still there", "kthread_destroy_worker()",
+                                      true, kthread.ask_to_stop});
+            } else if (ours(kthread.function))
                 found_.push_back({"kernel thread '" + kthread.name + "' (" + name_of(kthread.function) + ") still runs",
                                   "kthread_stop()", true, kthread.ask_to_stop});
     }
@@ -172,6 +181,14 @@ private:
                                   std::to_string(action->line().irq()),
                               "free_irq()", false, [action] { action->line().free(*action); }});
         }
+    }
+
+    void irq_works() {
+        for (const auto& busy : linux_api::busy_irq_works(machine_.domain()))
+            if (image_.holds(busy.work) || ours(busy.func))
+                found_.push_back({"irq_work " + name_of(busy.func) + " still " +
+                                      (busy.running ? "runs" : "waits for a CPU that has interrupts off"),
+                                  "irq_work_sync()", busy.running, busy.take_back});
     }
 
     // A variable of the module's, by name.

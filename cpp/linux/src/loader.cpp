@@ -8,6 +8,7 @@
 #include "bottomhalf/linux/leftovers.hpp"
 #include "bottomhalf/linux/oops.hpp"
 #include "bottomhalf/linux/parameters.hpp"
+#include "module_registry.hpp"
 
 namespace bottomhalf::modules {
 
@@ -15,63 +16,8 @@ namespace {
 
 // How long unloading waits for what still runs, on the machine's clock. Arbitrary: what sleeps longer stays mapped.
 constexpr Nanoseconds kPatience = kSecond;
-
-// Every module that is mapped in this process, for who asks about an address.
-struct Registry {
-    struct Entry {
-        const LoadedModule* address;
-        std::weak_ptr<LoadedModule> module;
-        std::shared_ptr<ModuleImage> image;
-    };
-    RawLock lock;               // a leaf
-    std::vector<Entry> loaded;  // L
-    Atomic<unsigned> count{0};  // A, L to write
-};
-Registry& registry() {
-    static auto* const it = new Registry;  // never freed: a fault may come as late as it likes
-    return *it;
-}
-
-bool find_symbol(const void* address, Symbol& symbol) {
-    if (modules_mapped() == 0) return false;
-    RawGuard guard(registry().lock);
-    for (const auto& entry : registry().loaded)
-        if (entry.image->find(address, symbol)) return true;
-    return false;
-}
-
-// Throws ModuleError when a module of that name is loaded into that machine.
-void enter(const std::shared_ptr<LoadedModule>& module) {
-    Registry::Entry entry{module.get(), module, module->image()};
-    std::vector<std::shared_ptr<LoadedModule>> others;  // let go of outside the lock
-    RawGuard guard(registry().lock);
-    for (const auto& loaded : registry().loaded) {
-        auto other = loaded.module.lock();
-        if (other == nullptr) continue;
-        const bool same = other->name() == module->name() && &other->domain() == &module->domain() &&
-                          other->state() != ModuleState::unloaded;
-        others.push_back(std::move(other));
-        if (same)
-            throw ModuleError(EEXIST, "module '" + module->name() + "' is loaded into machine '" +
-                                          module->domain().name +
-                                          "' already; unload it, or give this one another name");
-    }
-    registry().loaded.push_back(std::move(entry));
-    registry().count.fetch_add(1u);
-}
-
-// RETURNS: what the registry held of the image; to be dropped outside its lock.
-std::shared_ptr<ModuleImage> leave(const LoadedModule& module) {
-    std::shared_ptr<ModuleImage> image;
-    RawGuard guard(registry().lock);
-    std::erase_if(registry().loaded, [&](auto& entry) {
-        if (entry.address != &module) return false;
-        image = std::move(entry.image);
-        registry().count.fetch_sub(1u);
-        return true;
-    });
-    return image;
-}
+// How long loading waits for the init of a module that it needs something of; as Linux does.
+constexpr Nanoseconds kPatienceWithInit = 30 * kSecond;
 
 void log(Domain& domain, LogLevel level, const std::string& text) { domain.log.write(domain.now(), level, text); }
 
@@ -82,6 +28,13 @@ void wait_for_rcu(Machine& machine, Nanoseconds until) {
     } catch (const TimedOut&) {
         // Somebody is in a section and stays there.
     }
+}
+
+const ModuleImage* exporter_of(const std::string& symbol, const ModuleImage::Others& images) {
+    for (const auto& image : images)
+        for (const auto& found : image->info().exports)
+            if (found.name == symbol) return image.get();
+    return nullptr;
 }
 
 std::string error_text(int error) { return std::to_string(-error) + " (" + std::strerror(error) + ")"; }
@@ -143,15 +96,6 @@ const char* state_name(ModuleState state) noexcept {
     return names[static_cast<int>(state)];
 }
 
-unsigned modules_mapped() noexcept { return registry().count.load(std::memory_order_relaxed); }
-
-std::shared_ptr<LoadedModule> module_at(const void* address) {
-    RawGuard guard(registry().lock);
-    for (const auto& entry : registry().loaded)
-        if (entry.image->holds(address)) return entry.module.lock();
-    return nullptr;
-}
-
 std::shared_ptr<ModuleImage> LoadedModule::image() const {
     RawGuard guard(lock_);
     return image_;
@@ -162,12 +106,12 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
     Domain& domain = machine->domain();
     domain.require_alive();
     might_sleep(domain.self(), "insmod");
-    set_symbol_source(&find_symbol);
+    set_symbol_source(&registry::find_symbol);
     watch_for_faults();
     [[maybe_unused]] static const int at_exit = std::atexit(&ModuleImage::rearm_all);
     const std::shared_ptr<LoadedModule> module(new LoadedModule(std::move(machine), std::move(name)));
-    module->image_ = std::make_shared<ModuleImage>(file, module->name_);
-    enter(module);
+    module->map(file);
+    registry::enter(module);
     try {
         // A set function of the module's is its code already: it runs as the caller, and may die.
         CurrentScope scope(domain.self());
@@ -181,6 +125,33 @@ std::shared_ptr<LoadedModule> LoadedModule::load(std::shared_ptr<Machine> machin
         throw;
     }
     return module;
+}
+
+void LoadedModule::map(const std::string& file) {
+    const Nanoseconds until = domain().now() + kPatienceWithInit;
+    for (;;) {
+        ModuleImage::Others live, coming;
+        for (const auto& other : registry::modules_of(domain())) {
+            const ModuleState state = other->state();
+            if (state != ModuleState::live && state != ModuleState::coming) continue;
+            if (auto image = other->image()) (state == ModuleState::live ? live : coming).push_back(std::move(image));
+        }
+        try {
+            image_ = std::make_shared<ModuleImage>(file, name_, live, domain());
+            return;
+        } catch (const UnknownSymbols& unknown) {
+            const ModuleImage* const exporter = exporter_of(unknown.names().front(), coming);
+            if (exporter == nullptr || domain().now() >= until) {
+                if (exporter != nullptr)
+                    log(domain(), LogLevel::warning,
+                        name_ + ": gave up waiting for init of module " + exporter->name() + ".");
+                for (const std::string& symbol : unknown.names())
+                    log(domain(), LogLevel::warning, name_ + ": Unknown symbol " + symbol + " (err -2)");
+                throw;
+            }
+        }
+        machine_->sleep(kMillisecond);
+    }
 }
 
 void LoadedModule::init() {
@@ -220,7 +191,7 @@ LoadedModule::~LoadedModule() {
         new std::shared_ptr<ModuleImage>(image_);
         return;
     }
-    const auto known = leave(*this);
+    const auto known = registry::leave(*this);
 }
 
 bool LoadedModule::die() noexcept {
@@ -233,6 +204,22 @@ bool LoadedModule::die() noexcept {
 int LoadedModule::references() const noexcept {
     const auto mapped = image();
     return mapped == nullptr ? 0 : linux_api::module_users(mapped->info());
+}
+
+std::vector<std::string> LoadedModule::users() const {
+    std::vector<std::string> names;
+    const auto mapped = image();
+    if (mapped == nullptr) return names;
+    for (const auto& other : registry::modules_of(domain()))
+        if (const auto image = other->image(); image != nullptr && image->uses(*mapped)) names.push_back(other->name());
+    return names;
+}
+
+// Throws ModuleError while other modules are bound to this one.
+void LoadedModule::refuse_while_used() const {
+    std::string names;
+    for (const std::string& user : users()) names += (names.empty() ? "" : ", ") + user;
+    if (!names.empty()) throw ModuleError(EWOULDBLOCK, "Module " + name_ + " is in use by: " + names);
 }
 
 ParameterValues LoadedModule::parameters() const {
@@ -260,6 +247,7 @@ std::vector<std::string> LoadedModule::leftovers() const {
 void LoadedModule::unload() {
     might_sleep(machine_->domain().self(), "rmmod");
     if (state() == ModuleState::unloaded) return;
+    refuse_while_used();
     if (state() == ModuleState::dead) return abandon();
     const auto image = this->image();
     if (image == nullptr) return;  // another task was faster
@@ -279,6 +267,7 @@ void LoadedModule::unload() {
     if (const int users = linux_api::retire_module(image->info()); users > 0) {
         before = ModuleState::going;
         state_.compare_exchange(before, ModuleState::live);
+        refuse_while_used();  // by one that was faster
         throw ModuleError(EAGAIN, "module '" + name_ + "' is in use: its reference count is " + std::to_string(users) +
                                       "; close its files, or whatever took the references");
     }
@@ -327,7 +316,7 @@ void LoadedModule::sweep() {
         }
         machine_->sleep(kMillisecond);
     }
-    const auto known = leave(*this);
+    const auto known = registry::leave(*this);
     std::shared_ptr<ModuleImage> mine;  // goes outside of the lock
     RawGuard guard(lock_);
     mine.swap(image_);

@@ -224,8 +224,13 @@ ModuleInfo read_module(void* handle) {
         if (*at != nullptr) records.push_back(*at);
     std::stable_sort(records.begin(), records.end(), [](auto* a, auto* b) { return a->order < b->order; });
     for (const bh_module_record* record : records) {
-        if (record->kind == kRecordText) add_text(info, record->name, record->text);
+        if (record->kind == kRecordText) {
+            add_text(info, record->name, record->text);
+            if (std::strcmp(record->name, "version") == 0) table.self->version = record->text;
+        }
         if (record->kind == kRecordParam) info.params.push_back(param_of(*record));
+        if (record->kind == kRecordExport)
+            info.exports.push_back({record->name, *record->text != '\0', record->address});
         if (record->kind == kRecordParamText) descriptions.emplace_back(record->name, record->text);
     }
     for (auto& [name, text] : descriptions)
@@ -260,6 +265,13 @@ std::string param_text(ModuleInfo& module, const std::string& name) {
     for (std::size_t i = 0; i < n && i < p.max; ++i)
         all += (i > 0 ? "," : "") + text_of(p, static_cast<const char*>(p.address) + i * p.size);
     return all;
+}
+
+bool is_gpl(const ModuleInfo& module) {
+    static const char* const compatible[] = {"GPL",          "GPL v2",       "GPL and additional rights",
+                                             "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
+    return std::any_of(std::begin(compatible), std::end(compatible),
+                       [&](const char* license) { return module.license == license; });
 }
 
 int module_users(const ModuleInfo& module) {

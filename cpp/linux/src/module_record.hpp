@@ -35,6 +35,7 @@ struct module {
     char name[56];
     int state;
     int users;  // below 0: on its way out, nobody gets it any more
+    const char* version;
 };
 
 struct bh_module_table {
@@ -45,6 +46,6 @@ struct bh_module_table {
 }  // extern "C"
 
 namespace bottomhalf::linux_api {
-inline constexpr std::uint32_t kRecordText = 1, kRecordParam = 2, kRecordParamText = 3;
+inline constexpr std::uint32_t kRecordText = 1, kRecordParam = 2, kRecordParamText = 3, kRecordExport = 4;
 inline constexpr int kRetired = INT32_MIN;
 }  // namespace bottomhalf::linux_api

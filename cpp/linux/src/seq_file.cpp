@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 namespace bottomhalf::linux_api {
 
@@ -12,9 +13,21 @@ namespace {
 SeqFile* seq_of(File* file) { return static_cast<SeqFile*>(file->private_data); }
 bool is_error(const void* p) { return reinterpret_cast<std::uintptr_t>(p) >= static_cast<std::uintptr_t>(-4095); }
 
+// What modules see of the text: how much there is, and that there is room for more.
+void tell(SeqFile* m) noexcept {
+    constexpr std::size_t page = 4096;
+    m->count = m->text->size();
+    m->size = (m->count / page + 1) * page;
+}
+void add(SeqFile* m, std::string_view text) {
+    m->text->append(text);
+    tell(m);
+}
+
 // Writes elements from index on until there is as much text as is wanted.
 int fill(SeqFile* m, std::size_t wanted) {
     std::int64_t pos = m->index;
+    tell(m);
     void* element = m->op->start(m, &pos);
     int error = 0;
     while (element != nullptr) {
@@ -26,6 +39,7 @@ int fill(SeqFile* m, std::size_t wanted) {
         error = m->op->show(m, element);
         if (error < 0) break;
         if (error > 0) m->text->resize(before);  // SEQ_SKIP
+        tell(m);
         error = 0;
         element = m->op->next(m, element, &pos);
         m->index = pos;
@@ -114,7 +128,7 @@ int bh_linux_single_release(Inode* inode, File* file) {
     return bh_linux_seq_release(inode, file);
 }
 
-void bh_linux_seq_vprintf(SeqFile* m, const char* fmt, va_list args) { *m->text += format(fmt, args); }
+void bh_linux_seq_vprintf(SeqFile* m, const char* fmt, va_list args) { add(m, format(fmt, args)); }
 void bh_linux_seq_printf(SeqFile* m, const char* fmt, ...) {
     va_list args;
     va_start(args, fmt);
@@ -122,11 +136,11 @@ void bh_linux_seq_printf(SeqFile* m, const char* fmt, ...) {
     va_end(args);
 }
 int bh_linux_seq_write(SeqFile* m, const void* data, std::size_t length) {
-    m->text->append(static_cast<const char*>(data), length);
+    add(m, {static_cast<const char*>(data), length});
     return 0;
 }
-void bh_linux_seq_puts(SeqFile* m, const char* s) { *m->text += s; }
-void bh_linux_seq_putc(SeqFile* m, char c) { *m->text += c; }
+void bh_linux_seq_puts(SeqFile* m, const char* s) { add(m, s); }
+void bh_linux_seq_putc(SeqFile* m, char c) { add(m, {&c, 1}); }
 
 // Lists of struct list_head, which a ListNode is.
 ListNode* bh_linux_seq_list_start(ListNode* head, std::int64_t pos) {

@@ -14,6 +14,19 @@ struct CTasklet : Tasklet {
 
 Tasklets& tasklets() { return machine().tasklets(); }
 
+// Where it may not sleep, the mistake is reported and it spins.
+template <class Sleeps, class Spins>
+void sleep_or_spin(const char* call, Sleeps&& sleeps, Spins&& spins) {
+    as_linux(call, [&] {
+        try {
+            sleeps();
+        } catch (const SchedulingWhileAtomic&) {
+            report_atomic(me(), call);
+            spins();
+        }
+    });
+}
+
 }  // namespace
 
 extern "C" {
@@ -36,24 +49,24 @@ void bh_linux_tasklet_init(CTasklet* t, void (*func)(unsigned long), unsigned lo
 void bh_linux_tasklet_schedule(Tasklet* t) { tasklets().schedule(*t); }
 void bh_linux_tasklet_hi_schedule(Tasklet* t) { tasklets().hi_schedule(*t); }
 void bh_linux_tasklet_disable_nosync(Tasklet* t) { tasklets().disable_nosync(*t); }
-void bh_linux_tasklet_unlock_wait(Tasklet* t) {
+int bh_linux_tasklet_trylock(Tasklet* t) { return tasklets().try_lock(*t) ? 1 : 0; }
+void bh_linux_tasklet_unlock(Tasklet* t) { tasklets().unlock(*t); }
+void bh_linux_tasklet_unlock_spin_wait(Tasklet* t) {
     Task& self = me();
     while (t->is_running()) here().substrate->relax(self);
 }
+void bh_linux_tasklet_unlock_wait(Tasklet* t) {
+    sleep_or_spin(
+        "tasklet_unlock_wait", [&] { tasklets().unlock_wait(*t); }, [&] { bh_linux_tasklet_unlock_spin_wait(t); });
+}
 void bh_linux_tasklet_disable_in_atomic(Tasklet* t) {
     tasklets().disable_nosync(*t);
-    if (Tasklets::running_in(me()) != t) bh_linux_tasklet_unlock_wait(t);
+    if (Tasklets::running_in(me()) != t) bh_linux_tasklet_unlock_spin_wait(t);
 }
 void bh_linux_tasklet_disable(Tasklet* t) {
     try {
-        as_linux("tasklet_disable", [&] {
-            try {
-                tasklets().disable(*t);
-            } catch (const SchedulingWhileAtomic&) {
-                report_atomic(me(), "tasklet_disable");
-                bh_linux_tasklet_disable_in_atomic(t);
-            }
-        });
+        sleep_or_spin(
+            "tasklet_disable", [&] { tasklets().disable(*t); }, [&] { bh_linux_tasklet_disable_in_atomic(t); });
     } catch (const DeadlockError&) {  // from its own callback: counted, as far as Linux would have come
         tasklets().disable_nosync(*t);
         throw;

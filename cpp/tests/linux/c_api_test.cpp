@@ -47,6 +47,7 @@ BH_C_TEST(c_elsewhere)
 BH_C_TEST(c_rcu_work)
 BH_C_TEST(c_attributes)
 BH_C_TEST(c_tasklets)
+BH_C_TEST(c_tasklet_locks)
 BH_C_TEST(c_interrupts)
 BH_C_TEST(c_softirq_vector)
 BH_C_TEST(c_timers)
@@ -66,17 +67,27 @@ BH_C_TEST(c_hrtimer_cancelled_by_its_softirq)
 BH_C_TEST(c_hrtimer_misuse)
 BH_C_TEST(c_kthread_that_ends_itself)
 BH_C_TEST(c_hrtimers)
+BH_C_TEST(c_hrtimers_soft)
+BH_C_TEST(c_configuration)
 BH_C_TEST(c_contexts)
 BH_C_TEST(c_jiffies)
 BH_C_TEST(c_completions)
 BH_C_TEST(c_wait_queues)
 BH_C_TEST(c_kthreads)
+BH_C_TEST(c_kthread_workers)
+BH_C_TEST(c_kthreads_that_ended)
 BH_C_TEST(c_locks)
 BH_C_TEST(c_containers)
 BH_C_TEST(c_formats)
 BH_C_TEST(c_lists)
+BH_C_TEST(c_idr)
+BH_C_TEST(c_xarray)
+BH_C_TEST(c_rbtree_stays_balanced)
+BH_C_TEST(c_rbtree_helpers)
 BH_C_TEST(c_numbers)
 BH_C_TEST(c_strings)
+BH_C_TEST(c_options)
+BH_C_TEST(c_static_keys)
 
 TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_misuse_goes_on(), 0) << log_text();
@@ -99,6 +110,8 @@ TEST_P(CApi, WhatIsSetUpWhileItIsActiveIsReported) {
     ASSERT_EQ(c_hrtimer_misuse(), 0) << log_text();
     EXPECT_EQ(count("ODEBUG: init active object type: hrtimer"), 1u);
     EXPECT_EQ(count("hrtimer_start: the timer was never set up"), 1u);
+    ASSERT_EQ(c_hrtimers_soft(), 0) << log_text();
+    EXPECT_EQ(count("hrtimer_start: the timer was set up with HRTIMER_MODE_SOFT"), 1u);
     ASSERT_EQ(c_handler_that_enables_interrupts(), 0) << log_text();
     EXPECT_EQ(count("local_irq_enable: in a hard interrupt, which keeps interrupts off"), 1u);
 }

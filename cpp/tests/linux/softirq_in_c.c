@@ -81,6 +81,23 @@ int c_tasklets(void) {
     return 0;
 }
 
+int c_tasklet_locks(void);
+int c_tasklet_locks(void) {
+    struct counted c = {.runs = 0, .context = 0, .again = 0};
+    tasklet_setup(&c.tasklet, count);
+    CHECK(tasklet_trylock(&c.tasklet) && test_bit(TASKLET_STATE_RUN, &c.tasklet.state));
+    CHECK(!tasklet_trylock(&c.tasklet));
+    tasklet_schedule(&c.tasklet);
+    msleep(5);
+    CHECK(c.runs == 0 && test_bit(TASKLET_STATE_SCHED, &c.tasklet.state));
+    tasklet_unlock(&c.tasklet);
+    tasklet_kill(&c.tasklet);
+    tasklet_unlock_wait(&c.tasklet);
+    tasklet_unlock_spin_wait(&c.tasklet);
+    CHECK(c.runs == 1 && !test_bit(TASKLET_STATE_RUN, &c.tasklet.state));
+    return 0;
+}
+
 static int line_dev, primary_runs, primary_context;
 static struct completion thread_ran;
 static irqreturn_t primary(int irq, void *dev) {

@@ -152,6 +152,26 @@ static int adder(void *data) {
     atomic_inc(&adders_done);
     return 0;
 }
+/* Threads that ended by themselves, each with an address of its own until it is stopped. */
+static int ends_at_once(void *data) { return (int)(long)data; }
+int c_kthreads_that_ended(void);
+int c_kthreads_that_ended(void) {
+    struct task_struct *ended[8], *many;
+    for (long i = 0; i < 8; ++i) {
+        ended[i] = kthread_run(ends_at_once, (void *)i, "ended/%ld", i);
+        CHECK(!IS_ERR(ended[i]));
+        msleep(1);
+    }
+    for (int i = 0; i < 8; ++i) CHECK(kthread_stop(ended[i]) == i);
+    for (int i = 0; i < 600; ++i) {
+        many = kthread_run(ends_at_once, NULL, "many");
+        CHECK(!IS_ERR(many));
+    }
+    msleep(1); /* it has begun */
+    CHECK(kthread_stop(many) == 0);
+    return 0;
+}
+
 int c_locks(void);
 int c_locks(void) {
     struct task_struct *tasks[3];

@@ -1,4 +1,7 @@
 /* Text, numbers, lists: what a module's C leans on. */
+#include <linux/jump_label.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/bitops.h>
 #include <linux/ctype.h>
 #include <linux/err.h>
@@ -138,5 +141,56 @@ int c_strings(void) {
     CHECK(strcmp(copy, "copied") == 0);
     kfree(copy);
     CHECK(copy_to_user(NULL, text, 3) == 3 && copy_from_user(small, "ab", 3) == 0);
+    return 0;
+}
+
+int c_options(void);
+int c_options(void) {
+    char text[] = "12,-3,0x10,4-6x", *at = text, *end;
+    int value, ints[8];
+    CHECK(get_option(&at, &value) == 2 && value == 12);
+    CHECK(get_option(&at, &value) == 2 && value == -3);
+    CHECK(get_option(&at, &value) == 2 && value == 16);
+    CHECK(get_option(&at, &value) == 3 && value == 4 && strcmp(at, "-6x") == 0);
+    at = text + 14;
+    CHECK(get_option(&at, &value) == 0 && *at == 'x');
+    at = text + 15;
+    CHECK(get_option(&at, NULL) == 0);
+    end = get_options("7,2-5,9", 8, ints);
+    CHECK(*end == '\0' && ints[0] == 6 && ints[1] == 7 && ints[2] == 2 && ints[5] == 5 && ints[6] == 9);
+    end = get_options("1,2,3,4", 3, ints); /* full */
+    CHECK(strcmp(end, "3,4") == 0 && ints[0] == 2 && ints[2] == 2);
+    end = get_options("1-3,8", 0, ints); /* counts only */
+    CHECK(*end == '\0' && ints[0] == 4);
+    end = get_options("1-9", 4, ints); /* more than there is room for, as recorded */
+    CHECK(strcmp(end, "9") == 0 && ints[0] == 8 && ints[1] == 1 && ints[3] == 3);
+    end = get_options("5-2,7", 8, ints);
+    CHECK(strcmp(end, "2,7") == 0 && ints[0] == 0);
+    end = get_options("-2-1,4", 8, ints);
+    CHECK(*end == '\0' && ints[0] == 5 && ints[1] == -2 && ints[3] == 0 && ints[4] == 1 && ints[5] == 4);
+    CHECK(*get_options("", 8, ints) == '\0' && ints[0] == 0);
+    end = get_options("5,word", 8, ints);
+    CHECK(strcmp(end, "word") == 0 && ints[0] == 1 && ints[1] == 5);
+    CHECK(memparse("64k", &end) == 65536 && *end == '\0' && memparse("2M,", &end) == 2097152 && *end == ',');
+    CHECK(memparse("0x10", NULL) == 16);
+    return 0;
+}
+
+static DEFINE_STATIC_KEY_FALSE(off_key);
+static DEFINE_STATIC_KEY_TRUE(on_key);
+int c_static_keys(void);
+int c_static_keys(void) {
+    CHECK(!static_branch_unlikely(&off_key) && static_branch_likely(&on_key));
+    static_branch_enable(&off_key);
+    static_branch_enable(&off_key);
+    static_branch_disable(&on_key);
+    CHECK(static_branch_likely(&off_key) && !static_branch_unlikely(&on_key));
+    static_branch_disable(&off_key);
+    static_branch_inc(&on_key);
+    static_branch_inc(&on_key);
+    static_branch_dec(&on_key);
+    CHECK(!static_key_enabled(&off_key) && static_key_enabled(&on_key) && static_key_count(&on_key.key) == 1);
+    CHECK(!signal_pending(current) && (current->pending.signal.sig[0] & ~current->blocked.sig[0]) == 0);
+    CHECK(phys_to_virt(virt_to_phys(&on_key)) == &on_key);
     return 0;
 }

@@ -4,8 +4,10 @@
 // Thread safety: constant once made, but for disarm(), which any thread may call.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -15,6 +17,10 @@
 #include "bottomhalf/base/raw_lock.hpp"
 #include "bottomhalf/base/symbol.hpp"
 #include "bottomhalf/linux/module.hpp"
+
+namespace bottomhalf {
+struct Domain;
+}
 
 namespace bottomhalf::modules {
 
@@ -28,11 +34,26 @@ private:
     int error_;
 };
 
+// Symbols that nobody provides, or that are not for this module (ENOENT).
+class UnknownSymbols : public ModuleError {
+public:
+    UnknownSymbols(std::vector<std::string> names, const std::string& what)
+        : ModuleError(ENOENT, what), names_(std::move(names)) {}
+    const std::vector<std::string>& names() const noexcept { return names_; }
+
+private:
+    std::vector<std::string> names_;
+};
+
+class ElfFile;
+
 class ModuleImage {
 public:
-    // Maps a copy of that file. Throws ModuleError: ENOENT for a symbol that nobody provides, ENOEXEC for what is no
-    // module, the system's errno for a file that cannot be read or copied.
-    ModuleImage(const std::string& file, std::string name);
+    using Others = std::vector<std::shared_ptr<ModuleImage>>;
+    // Maps a copy of that file, bound to what the others export (Linux: simplify_symbols); those that it uses have one
+    // user more as long as it lives. Throws ModuleError: UnknownSymbols; ENOEXEC for what is no module, or exports what
+    // another one does; the system's errno for a file that cannot be read or copied.
+    ModuleImage(const std::string& file, std::string name, const Others& others, Domain& domain);
     ~ModuleImage();
     ModuleImage(const ModuleImage&) = delete;
     ModuleImage& operator=(const ModuleImage&) = delete;
@@ -45,6 +66,10 @@ public:
         const auto a = reinterpret_cast<std::uintptr_t>(address);
         return a >= begin_ && a < end_;
     }
+    // Has it a function or variable of that name, exported or not? CONTEXT: any.
+    bool defines(const std::string& symbol) const;
+    // Is it bound to something of that one? CONTEXT: any.
+    bool uses(const ModuleImage& other) const noexcept;
     // The function or variable there, static ones too. CONTEXT: any.
     bool find(const void* address, Symbol& symbol) const;
 
@@ -73,14 +98,27 @@ private:
         std::vector<ModuleImage*> images;  // L
     };
     static Mapped& mapped();
+    struct Use {
+        std::shared_ptr<ModuleImage> image;
+        std::vector<std::string> gpl_only;  // what it was bound to and may need a licence for
+    };
+    void map();
+    void bind(ElfFile& elf, const Others& others, Domain& domain);
+    Use* use(const std::shared_ptr<ModuleImage>& other);
+    void unmap() noexcept;
+    void check_exports(const Others& others) const;
+    void check_licence() const;
+    [[noreturn]] void refuse_unknown(ElfFile& elf, const Others& others, const std::string& first) const;
     void* exported(const char* symbol) const noexcept;
     void find_segments();
-    void read_symbols();
+    void read_symbols(ElfFile& elf);
 
     const std::string name_;
     std::string file_;  // the copy
     void* handle_ = nullptr;
     linux_api::ModuleInfo info_;
+    std::vector<Use> uses_;
+    std::shared_ptr<void> ticks_;  // while it reads jiffies as a variable
     std::uintptr_t base_ = 0, begin_ = 0, end_ = 0;
     std::vector<Segment> code_;
     std::vector<Named> symbols_;  // by address

@@ -38,7 +38,7 @@ using ParameterValues = std::vector<std::pair<std::string, std::string>>;
 class LoadedModule : public std::enable_shared_from_this<LoadedModule> {
 public:
     // Linux: the first half of init_module. Maps a copy of the compiled module and sets its parameters. Throws
-    // ModuleError: EEXIST when one of that name is loaded into that machine, or the loader's own. CONTEXT: task that
+    // ModuleError: EEXIST when one of that name is loaded into that machine, or the image's own. CONTEXT: task that
     // may sleep.
     static std::shared_ptr<LoadedModule> load(std::shared_ptr<Machine> machine, const std::string& file,
                                               std::string name, const ParameterValues& values);
@@ -49,8 +49,9 @@ public:
     ~LoadedModule();
 
     // Linux: delete_module. Runs exit and unmaps. Throws ModuleError: EBUSY when the module has no exit or its init or
-    // exit runs, EAGAIN while somebody uses it; ModuleDied when exit faults: it is unloaded then; Interrupted: exit
-    // goes on in its task, and unloads it. Nothing happens when it is unloaded already. CONTEXT: task that may sleep.
+    // exit runs, EWOULDBLOCK while somebody uses it; ModuleDied when exit faults: it is unloaded then; Interrupted:
+    // exit goes on in its task, and unloads it. Nothing happens when it is unloaded already. CONTEXT: task that may
+    // sleep.
     void unload();
     // Without running exit: of a module that is dead, or whose machine is halting. CONTEXT: task that may sleep.
     void abandon();
@@ -59,6 +60,8 @@ public:
     ModuleState state() const noexcept { return state_.load(); }
     Domain& domain() const noexcept { return machine_->domain(); }
     int references() const noexcept;  // Linux: module_refcount; 0 when it is unloaded
+    // The modules that use what it exports, each of which is one of its references (Linux: lsmod's last column).
+    std::vector<std::string> users() const;
     // The present values, as /sys/module/NAME/parameters shows them. Empty when it is unloaded. Throws ModuleDied when
     // a get function of its own faults.
     ParameterValues parameters() const;
@@ -76,6 +79,8 @@ private:
     LoadedModule(std::shared_ptr<Machine> machine, std::string name)
         : machine_(std::move(machine)), name_(std::move(name)) {}
     struct Call;
+    void map(const std::string& file);
+    void refuse_while_used() const;
     void came(int result);
     void sweep();
 

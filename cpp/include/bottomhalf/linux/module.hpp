@@ -48,12 +48,20 @@ struct ModuleParam {
     const bh_module_record* record = nullptr;  // in the module
 };
 
+// A function or variable that it offers to other modules (EXPORT_SYMBOL).
+struct ModuleExport {
+    std::string name;
+    bool gpl_only = false;
+    void* address = nullptr;
+};
+
 struct ModuleInfo {
     std::string name;
     std::string license, description, version;
     std::vector<std::string> authors;
     std::vector<std::pair<std::string, std::string>> others;  // tag and text: alias, softdep, ...
     std::vector<ModuleParam> params;                          // in the order of their declarations
+    std::vector<ModuleExport> exports;
     int (*init)() = nullptr;        // 0, or a negative error number; null: the module has none
     void (*exit)() = nullptr;       // null: it cannot be unloaded
     struct module* self = nullptr;  // THIS_MODULE
@@ -71,6 +79,8 @@ ModuleInfo read_module(void* handle);
 void set_param(ModuleInfo& module, const std::string& name, const std::string& value);
 // The value as /sys/module/NAME/parameters/PARAM shows it, without the newline. Throws InvalidArgument.
 std::string param_text(ModuleInfo& module, const std::string& name);
+// Linux: license_is_gpl_compatible: may it use what is exported to such modules alone?
+bool is_gpl(const ModuleInfo& module);
 // try_module_get() less module_put(): a module with users must not be unloaded. 0 as well when it is retired.
 int module_users(const ModuleInfo& module);
 // A module without users gets none any more: try_module_get() refuses. RETURNS: how many users it has.

@@ -2,6 +2,7 @@
 #ifndef _ASM_IO_H
 #define _ASM_IO_H
 #include <linux/compiler.h>
+#include <linux/mm.h>
 #include <linux/types.h>
 #ifndef __iomem
 #define __iomem

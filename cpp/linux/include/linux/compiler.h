@@ -6,6 +6,8 @@
 #ifndef _LINUX_COMPILER_H
 #define _LINUX_COMPILER_H
 
+#include <linux/kconfig.h>
+
 #define __bh_symbol(name) __asm__("bh_linux_" #name)
 
 #define ___bh_paste(a, b) a##b

@@ -1,5 +1,5 @@
-/* Timers of nanoseconds. A task of the machine sleeps until the instant and then calls the function, in hard-interrupt
- * context, on the CPU where the timer was started. */
+/* Timers of nanoseconds. A task of the machine sleeps until the instant and then calls the function on the CPU where the
+ * timer was started: in hard-interrupt context, or, when it was set up with HRTIMER_MODE_SOFT, in HRTIMER_SOFTIRQ. */
 #ifndef _LINUX_HRTIMER_H
 #define _LINUX_HRTIMER_H
 

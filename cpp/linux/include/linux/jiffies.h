@@ -14,7 +14,12 @@ unsigned long round_jiffies_up(unsigned long j) __bh_symbol(round_jiffies_up);
 unsigned long round_jiffies_relative(unsigned long j) __bh_symbol(round_jiffies_relative);
 unsigned long round_jiffies_up_relative(unsigned long j) __bh_symbol(round_jiffies_up_relative);
 
+#ifdef __BH_JIFFIES_VARIABLE
+/* For a module that has a field or a variable of that name, beside which no macro can stand. The loader binds it. */
+extern volatile unsigned long jiffies __bh_symbol(jiffies_variable);
+#else
 #define jiffies (__bh_jiffies())
+#endif
 #define jiffies_64 ((u64)__bh_jiffies())
 static inline u64 get_jiffies_64(void) { return __bh_jiffies(); }
 

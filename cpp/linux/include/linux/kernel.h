@@ -28,10 +28,6 @@
 #define typecheck(type, x) 1
 #define u64_to_user_ptr(x) ((void __user *)(uintptr_t)(x))
 
-#define IS_ENABLED(option) 0
-#define IS_BUILTIN(option) 0
-#define IS_MODULE(option) 0
-
 #define READ 0
 #define WRITE 1
 
@@ -46,6 +42,11 @@ enum system_states {
     SYSTEM_SUSPEND
 };
 #define system_state SYSTEM_RUNNING
+
+/* Numbers of an option's text: "3", "-5,7", "1-4,9". */
+int get_option(char **str, int *pint) __bh_symbol(get_option);
+char *get_options(const char *str, int nints, int *ints) __bh_symbol(get_options);
+unsigned long long memparse(const char *ptr, char **retptr) __bh_symbol(memparse);
 
 /* Sleeping would be a mistake here: "BUG: sleeping function called from invalid context" in the log. */
 void __might_sleep(const char *file, int line) __bh_symbol(might_sleep);

@@ -2,6 +2,7 @@
 #ifndef _LINUX_KTHREAD_H
 #define _LINUX_KTHREAD_H
 
+#include <linux/bh_kthread_worker.h>
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/sched.h>

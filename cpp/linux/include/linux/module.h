@@ -26,6 +26,7 @@ struct module {
     char name[56];
     int state;
     atomic_t refcnt; /* try_module_get() less module_put(): rmmod refuses while it is above zero */
+    const char *version; /* MODULE_VERSION, or NULL */
 };
 
 #define MODULE_LICENSE(text) MODULE_INFO(license, text)
@@ -51,7 +52,8 @@ extern const struct bh_module_record *const __start_bh_linux_modinfo[]
     __attribute__((weak, visibility("hidden")));
 extern const struct bh_module_record *const __stop_bh_linux_modinfo[] __attribute__((weak, visibility("hidden")));
 
-struct module __bh_this_module __attribute__((weak, visibility("hidden"))) = {KBUILD_MODNAME, MODULE_STATE_LIVE, {0}};
+struct module __bh_this_module __attribute__((weak, visibility("hidden"))) = {KBUILD_MODNAME, MODULE_STATE_LIVE,
+                                                                                   {0}, NULL};
 
 void __bh_module_table(struct bh_module_table *table) __asm__("bh_linux_module_table")
     __attribute__((weak, used, visibility("default")));

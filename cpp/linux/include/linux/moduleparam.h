@@ -4,11 +4,10 @@
 #ifndef _LINUX_MODULEPARAM_H
 #define _LINUX_MODULEPARAM_H
 
+#include <linux/bh_module_record.h>
 #include <linux/init.h>
 #include <linux/stringify.h>
 #include <linux/types.h>
-
-struct kernel_param;
 
 struct kernel_param_ops {
     unsigned int flags;
@@ -26,29 +25,6 @@ struct kernel_param {
     u16 perm;
     void *arg;
 };
-
-/* The loader reads this, too: bottomhalf/linux/module.hpp has the same. */
-enum { BH_MODULE_TEXT = 1, BH_MODULE_PARAM = 2, BH_MODULE_PARAM_TEXT = 3 };
-struct bh_module_record {
-    u32 kind;
-    u32 perm;
-    const char *name;  /* the tag ("license"), or the parameter's name */
-    const char *text;  /* the tag's or the description's text, or the parameter's type ("int", "charp", "string") */
-    void *address;     /* of the value; of an array: of the first */
-    u64 size;          /* of one value in bytes; of a string: of its buffer */
-    u32 max;           /* of an array: how many; else 0 */
-    u32 order;         /* of declaration: compilers turn variables round */
-    u32 *count;        /* of an array: where to write how many were given, or null */
-    const struct kernel_param *custom; /* module_param_cb: its functions do it all */
-};
-
-#define __bh_record(...) ___bh_record(__COUNTER__, __VA_ARGS__)
-#define ___bh_record(id, ...) ____bh_record(id, __VA_ARGS__)
-#define ____bh_record(id, kind_, perm_, name_, text_, address_, size_, max_, count_, custom_)                 \
-    static const struct bh_module_record __bh_record_at_##id = {                                              \
-        (kind_), (perm_), (name_), (text_), (void *)(address_), (size_), (max_), (id), (count_), (custom_)};     \
-    static const struct bh_module_record *const __bh_record_to_##id                                           \
-        __attribute__((section("bh_linux_modinfo"), used)) = &__bh_record_at_##id
 
 #define __bh_module_text(tag, info) __bh_record(BH_MODULE_TEXT, 0, tag, info, NULL, 0, 0, NULL, NULL)
 #define MODULE_INFO(tag, info) __bh_module_text(#tag, info)

@@ -3,6 +3,7 @@
 #ifndef _LINUX_PERCPU_H
 #define _LINUX_PERCPU_H
 
+#include <linux/export.h>
 #include <linux/preempt.h>
 #include <linux/smp.h>
 #include <linux/types.h>
@@ -19,6 +20,7 @@ void __bh_free_percpu(void *first) __bh_symbol(free_percpu);
 void *__bh_per_cpu(void *object, unsigned int cpu, char *begin, char *end, struct __bh_percpu_area *area)
     __bh_symbol(per_cpu);
 void __bh_percpu_setup(char *begin, char *end, struct __bh_percpu_area *area) __bh_symbol(percpu_setup);
+void __bh_percpu_share(char *begin, char *end, struct __bh_percpu_area *area) __bh_symbol(percpu_share);
 void __bh_percpu_release(struct __bh_percpu_area *area) __bh_symbol(percpu_release);
 __attribute__((__constructor__)) static void __bh_percpu_begin(void) {
     __bh_percpu_setup(__start_bh_linux_percpu, __stop_bh_linux_percpu, &__bh_percpu_area);
@@ -29,6 +31,14 @@ __attribute__((__destructor__)) static void __bh_percpu_end(void) { __bh_percpu_
 #define DECLARE_PER_CPU(type, name) extern __attribute__((section("bh_linux_percpu"))) __typeof__(type) name
 #define DEFINE_PER_CPU_ALIGNED(type, name) DEFINE_PER_CPU(type, name)
 #define DEFINE_PER_CPU_SHARED_ALIGNED(type, name) DEFINE_PER_CPU(type, name)
+
+/* Other modules find the variable's copies by its address. */
+#define __bh_percpu_export(id)                                                              \
+    __attribute__((__constructor__)) static void __bh_paste(__bh_percpu_share_, id)(void) { \
+        __bh_percpu_share(__start_bh_linux_percpu, __stop_bh_linux_percpu, &__bh_percpu_area); \
+    }
+#define EXPORT_PER_CPU_SYMBOL(sym) __bh_percpu_export(__COUNTER__) EXPORT_SYMBOL(sym)
+#define EXPORT_PER_CPU_SYMBOL_GPL(sym) __bh_percpu_export(__COUNTER__) EXPORT_SYMBOL_GPL(sym)
 
 #define per_cpu_ptr(ptr, cpu)                                                                              \
     ((__typeof__(ptr))__bh_per_cpu((void *)(ptr), (unsigned int)(cpu), __start_bh_linux_percpu,            \

@@ -17,6 +17,19 @@
 
 #define TASK_COMM_LEN 16
 
+#define _NSIG 64
+#define _NSIG_BPW BITS_PER_LONG
+#define _NSIG_WORDS (_NSIG / _NSIG_BPW)
+struct __bh_sigset {
+    unsigned long sig[_NSIG_WORDS];
+};
+#ifndef __cplusplus /* its C library has one */
+typedef struct __bh_sigset sigset_t;
+#endif
+struct sigpending {
+    struct __bh_sigset signal;
+};
+
 /* The engine's task; what modules look at has Linux's names. */
 struct task_struct {
     void *__domain;
@@ -28,6 +41,9 @@ struct task_struct {
     bool __adopted, __quiet;
     char comm[32];
     struct mm_struct *mm; /* NULL: a thread of the kernel */
+    /* Always empty: nobody sends signals; an interrupted wait says so by signal_pending(). */
+    struct sigpending pending;
+    struct __bh_sigset blocked;
 };
 
 #define TASK_RUNNING 0x0000

@@ -35,11 +35,13 @@ void tasklet_disable(struct tasklet_struct *t) __bh_symbol(tasklet_disable);
 void tasklet_disable_in_atomic(struct tasklet_struct *t) __bh_symbol(tasklet_disable_in_atomic);
 void tasklet_enable(struct tasklet_struct *t) __bh_symbol(tasklet_enable);
 void tasklet_kill(struct tasklet_struct *t) __bh_symbol(tasklet_kill);
+int tasklet_trylock(struct tasklet_struct *t) __bh_symbol(tasklet_trylock);
+void tasklet_unlock(struct tasklet_struct *t) __bh_symbol(tasklet_unlock);
+void tasklet_unlock_spin_wait(struct tasklet_struct *t) __bh_symbol(tasklet_unlock_spin_wait);
 void tasklet_unlock_wait(struct tasklet_struct *t) __bh_symbol(tasklet_unlock_wait);
 /* The callback of tasklets whose handler takes a number. */
 void __bh_tasklet_old(struct tasklet_struct *t) __bh_symbol(tasklet_old);
 #define tasklet_hi_enable(t) tasklet_enable(t)
-#define tasklet_unlock_spin_wait(t) tasklet_unlock_wait(t)
 
 #define __TASKLET(callback, count) {NULL, {{0, ATOMIC_INIT(count)}}, (callback), 0, true, NULL, 0}
 #define __TASKLET_OLD(func, count, data) \

@@ -1,0 +1,33 @@
+/* <linux/kconfig.h>: questions about the configuration. */
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+
+#include "check.h"
+
+#define CONFIG_TEST_BUILT_IN 1
+#define CONFIG_TEST_LOADED_MODULE 1
+#define CONFIG_TEST_ZERO 0
+#define CONFIG_TEST_NUMBER 42
+
+#if !IS_ENABLED(CONFIG_TEST_BUILT_IN) || !IS_ENABLED(CONFIG_TEST_LOADED) || IS_ENABLED(CONFIG_TEST_ABSENT)
+#error the preprocessor is told something else
+#endif
+
+int c_configuration(void);
+int c_configuration(void) {
+    CHECK(IS_BUILTIN(CONFIG_TEST_BUILT_IN) == 1 && IS_MODULE(CONFIG_TEST_BUILT_IN) == 0);
+    CHECK(IS_ENABLED(CONFIG_TEST_BUILT_IN) == 1 && IS_REACHABLE(CONFIG_TEST_BUILT_IN) == 1);
+    CHECK(IS_BUILTIN(CONFIG_TEST_LOADED) == 0 && IS_MODULE(CONFIG_TEST_LOADED) == 1);
+    CHECK(IS_ENABLED(CONFIG_TEST_LOADED) == 1 && IS_REACHABLE(CONFIG_TEST_LOADED) == 1); /* MODULE is defined */
+    CHECK(IS_BUILTIN(CONFIG_TEST_ABSENT) == 0 && IS_MODULE(CONFIG_TEST_ABSENT) == 0);
+    CHECK(IS_ENABLED(CONFIG_TEST_ABSENT) == 0 && IS_REACHABLE(CONFIG_TEST_ABSENT) == 0);
+    CHECK(IS_ENABLED(CONFIG_TEST_ZERO) == 0 && IS_ENABLED(CONFIG_TEST_NUMBER) == 0);
+
+    CHECK(IS_ENABLED(CONFIG_SMP) && IS_ENABLED(CONFIG_MODULES) && IS_ENABLED(CONFIG_PROC_FS));
+    CHECK(!IS_ENABLED(CONFIG_PCI) && !IS_ENABLED(CONFIG_NET));
+    CHECK(IS_ENABLED(CONFIG_64BIT) == (BITS_PER_LONG == 64) && CONFIG_HZ == HZ && CONFIG_NR_CPUS == NR_CPUS);
+    CHECK(IS_ENABLED(CONFIG_HZ_1000) == (HZ == 1000) && !IS_ENABLED(CONFIG_HZ_250));
+    return 0;
+}
