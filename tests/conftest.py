@@ -55,6 +55,14 @@ def substrate(request):
     return request.param
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Compiled modules are kept for this run of the tests alone, and for the processes that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def watchdog(request):
     """A test that hangs fails with Hung when its wait can be interrupted; else the process ends with all stacks."""

@@ -31,6 +31,11 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
+def log_lines(machine):
+    """The machine's log without its stamps."""
+    return [line.text for line in machine.log]
+
+
 MACHINES = []  # those that the fixtures booted for the running test
 
 
@@ -268,8 +273,10 @@ def blocked(fn, *args, **kwargs):
 
 
 @contextmanager
-def cpu_held(m, cpu):
+def cpu_held(m, cpu, section="bh_off"):
     """Another task keeps bottom halves off on that CPU: its bound workers start nothing, its softirqs wait.
+
+    With section="irqs_off" it keeps interrupts off instead.
 
     On a simulated machine the holder has the CPU for itself, so it cannot be the caller's.
     """
@@ -277,7 +284,7 @@ def cpu_held(m, cpu):
     held, release = bh.Completion(), threading.Event()
 
     def hold():
-        with m.on_cpu(cpu), m.bh_off():
+        with m.on_cpu(cpu), getattr(m, section)():
             held.complete()
             if m.simulated:
                 while not release.is_set():

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import eventually
+from helpers import eventually, needs_compiler
+from helpers import log_lines as text
 
 import bottomhalf as bh
 
 MODULES = Path(__file__).resolve().parent / "modules"
 
-pytestmark = pytest.mark.skipif(
-    not any(shutil.which(cc) for cc in (os.environ.get("CC", "cc").split() or ["cc"])[:1] + ["cc", "gcc", "clang"]),
-    reason="no C compiler",
-)
+pytestmark = needs_compiler
 
 EMPTY = """
 #include <linux/module.h>
@@ -30,11 +26,6 @@ module_init(start);
 module_exit(stop);
 MODULE_LICENSE("Dual BSD/GPL");
 """
-
-
-def text(machine):
-    """The log without its stamps."""
-    return [line.text for line in machine.log]
 
 
 def run(machine, file, seconds=None, **params):
@@ -69,6 +60,21 @@ def test_delayed_item(m):
         "delayed: beat 3, not early",
         "delayed: was armed at the end: 0",
     ]
+
+
+def test_a_field_called_jiffies(m):
+    with m.insmod(MODULES / "field.c"):
+        eventually(lambda: text(m) == ["field: 300 jiffies later"])
+    behind = text(m)[-1]
+    assert behind.startswith("field: at most ")
+    if m.simulated:
+        assert behind == "field: at most 0 behind"
+    # Nobody ticks for a module that is gone.
+    eventually(lambda: "jiffies" not in [task.name for task in m.tasks() if task.state != "dead"])
+
+
+def test_an_object_is_as_large_as_its_slab(m):
+    assert run(m, "beyond.c") == ["beyond: done"]
 
 
 def test_delayed_item_that_is_cancelled_by_exit(m):
@@ -141,6 +147,12 @@ def test_a_file_in_proc(m):
 
 
 # --- loading ---
+
+
+def test_a_file_that_goes_by_its_length(m):
+    with m.insmod(MODULES / "length.c"):
+        with m.open("/proc/length") as file:
+            assert file.read() == b"0\n2\n4\n6\n8\n10\n13\n16\n19\n"
 
 
 def test_a_loaded_module(m):
@@ -422,6 +434,8 @@ def test_the_address_sanitizer_must_come_first(m):
         ("heap", "delayed work 'do_work' still armed for workqueue 'events'", "cancel_delayed_work_sync()"),
         ("timer", "timer 'on_timer' still armed", "timer_delete_sync()"),
         ("tasklet", "tasklet 'on_tasklet' still scheduled", "tasklet_kill()"),
+        ("worker", "kthread worker 'servant/1' still there", "kthread_destroy_worker()"),
+        ("locked tasklet", "tasklet 'on_tasklet' still scheduled", "tasklet_kill()"),
         ("irq", "interrupt handler 'on_irq' ('careless') still registered on line 9", "free_irq()"),
         ("running", "work item 'do_sleep' still runs on workqueue 'events'", "cancel_work_sync()"),
         ("item", "work item 'do_work' still queued on workqueue 'careless'", "cancel_work_sync()"),

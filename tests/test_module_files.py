@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
-from helpers import Call, blocked, eventually, python
+from helpers import Call, blocked, eventually, needs_compiler, python
+from helpers import log_lines as text
 
 import bottomhalf as bh
 
 SHELF = Path(__file__).resolve().parent / "modules" / "shelf.c"
 
-pytestmark = pytest.mark.skipif(
-    not any(shutil.which(cc) for cc in (os.environ.get("CC", "cc").split() or ["cc"])[:1] + ["cc", "gcc", "clang"]),
-    reason="no C compiler",
-)
-
-
-def text(machine):
-    """The log without its stamps."""
-    return [line.text for line in machine.log]
+pytestmark = needs_compiler
 
 
 def test_an_entry_of_proc_is_taken_away_under_its_reader(m):

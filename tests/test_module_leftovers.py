@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
-from helpers import eventually
+from helpers import cpu_held, eventually, needs_compiler
+from helpers import log_lines as text
 
 import bottomhalf as bh
 
-FORGETFUL = Path(__file__).resolve().parent / "modules" / "forgetful.c"
+MODULES = Path(__file__).resolve().parent / "modules"
+FORGETFUL, CARELESS = MODULES / "forgetful.c", MODULES / "careless.c"
 
-pytestmark = pytest.mark.skipif(
-    not any(shutil.which(cc) for cc in (os.environ.get("CC", "cc").split() or ["cc"])[:1] + ["cc", "gcc", "clang"]),
-    reason="no C compiler",
-)
-
-
-def text(machine):
-    """The log without its stamps."""
-    return [line.text for line in machine.log]
+pytestmark = needs_compiler
 
 
 @pytest.mark.parametrize(
@@ -71,3 +63,13 @@ def test_a_fault_in_a_parameters_function(m):
         _ = module.params
     assert module.state == "dead"
     module.rmmod()
+
+
+def test_irq_work_that_waits_for_a_cpu_with_interrupts_off(m):
+    with cpu_held(m, 1, "irqs_off"):
+        module = m.insmod(CARELESS, what="irq_work")
+        module.rmmod()
+        item = "irq_work 'on_irq_work' still waits for a CPU that has interrupts off; its exit misses irq_work_sync()"
+        assert module.leftovers == [item]
+    m.run()
+    assert text(m) == ["BUG: module careless unloaded while the machine still holds of it:", f"  {item}"]

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from helpers import FIBERS_ARE_THREADS, LONG, python
+from helpers import FIBERS_ARE_THREADS, LONG, log_lines, python
 
 import bottomhalf as bh
 from bottomhalf import _core
@@ -73,7 +73,7 @@ def test_a_handler_that_blocks_is_reported_with_its_stack(reports, way):
         item.schedule(cpu=1)
         item.flush()
         assert not m.errors
-        log = [line.text for line in m.log]
+        log = log_lines(m)
     assert reports.came.wait(LONG)
     assert len(reports.texts) == 1
     text = reports.texts[0]

@@ -193,7 +193,9 @@ void register_context(py::module_& m) {
     py::class_<Blocking>(
         m, "blocking",
         "with blocking(): tells the pool that what follows may block, so that another worker starts now.\n\n"
-        "Nests; does nothing outside of a work item. For calls that the engine cannot see sleeping.")
+        "Nests; does nothing outside of a work item. For waits that are certain (a reply, a child process): where the "
+        "call\n"
+        "mostly returns at once, the pool notices by itself when it does not, and that is cheaper.")
         .def(py::init<>())
         .def("__enter__",
              [](py::object self) {

@@ -78,6 +78,7 @@ void register_loader(py::module_& m) {
         .def_property_readonly("name", &LoadedModule::name)
         .def_property_readonly("state", [](LoadedModule& l) { return modules::state_name(l.state()); })
         .def_property_readonly("references", &LoadedModule::references)
+        .def_property_readonly("users", &LoadedModule::users)
         .def_property_readonly("parameters", [](LoadedModule& l) { return pairs(l.parameters()); })
         .def_property_readonly("information", [](LoadedModule& l) { return pairs(l.information()); })
         .def_property_readonly("leftovers", &LoadedModule::leftovers)

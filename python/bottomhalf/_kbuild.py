@@ -1,9 +1,11 @@
-"""Compiling C modules: the system's compiler, our headers, a cache that lasts as long as the process."""
+"""Compiling C modules: the system's compiler, our headers, and what was built before in this process or another one."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
+import fcntl
 import functools
 import hashlib
 import os
@@ -11,11 +13,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import _core
+from . import _build_cache, _core
 from ._modules import CompileError
 
 __all__ = ["Build", "build", "headers", "sanitizer_runtime"]
@@ -51,6 +53,9 @@ _FLAGS = [
 ]
 _GCC_FLAGS = ["-fnon-call-exceptions", "-fno-inline-functions-called-once"]
 _COMPILERS = ("cc", "gcc", "clang")
+_LOCK = "lock"
+# Flags of a user's that bring nothing in but what the preprocessor shows.
+_PLAIN_FLAG = re.compile(r"-[DUI].+|-O\w*|-g\w*|-std=[\w+]+|-W[a-z0-9=+-]+|-f[a-z0-9-]+|-m[a-z0-9=-]+")
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,32 @@ _cache: dict[str, _Cached] = {}
 @functools.cache
 def _directory(pid: int) -> Path:
     # After a fork the child has one of its own: it must not remove its parent's.
-    path = Path(tempfile.mkdtemp(prefix="bottomhalf-"))
-    atexit.register(_remove, path, pid)
-    return path
+    _sweep(Path(tempfile.gettempdir()))
+    while True:
+        path = Path(tempfile.mkdtemp(prefix="bottomhalf-"))
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the process ends, however it ends
+        if (path / _LOCK).exists():
+            atexit.register(_remove, path, pid)
+            return path
+        os.close(lock)  # swept away before the lock was held
+
+
+def _sweep(place: Path) -> None:
+    """Remove the directories of processes that were killed: nobody holds their lock any more.
+
+    Module copies stay in theirs as long as they are loaded, for debuggers and sanitizers read them late.
+    """
+    for path in place.glob("bottomhalf-*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def _remove(path: Path, pid: int) -> None:
@@ -222,6 +250,7 @@ def build(
     version = _version(tuple(compiler))
     flags = [*_FLAGS, *([] if _is_clang(compiler) else _GCC_FLAGS)]
     flags += ["-isystem", _own_headers(tuple(compiler)), f"-I{headers()}", f"-DHZ={hz}", f'-DKBUILD_MODNAME="{name}"']
+    flags += ["-include", "linux/kconfig.h"]
     flags += ["-DBOTTOMHALF_LEGACY_API"] if legacy else []
     flags += _sanitizer_flags(sanitizers)
     flags += extra
@@ -232,7 +261,17 @@ def build(
     cached = _cache.get(key)
     if cached is not None and all(_stamp(file) == stamp for file, stamp in cached.read.items()):
         return cached.build
-    return _compile(compiler, flags, files, text, name, key)
+    # Where the sources' names are relative, debuggers need to know to what.
+    lasting: str | None = "" if text is not None else os.getcwd()
+    if not _build_cache.is_on() or not all(_PLAIN_FLAG.fullmatch(flag) for flag in extra):
+        lasting = None
+    try:
+        return _compile(compiler, flags, files, text, name, key, lasting)
+    except CompileError as error:
+        if "__bh_jiffies" not in error.output:
+            raise
+        # It has a field of that name, beside which no macro can stand. A variable can, but nobody sees it polled.
+        return _compile(compiler, [*flags, "-D__BH_JIFFIES_VARIABLE"], files, text, name, key, lasting)
 
 
 def _stamp(file: str) -> tuple[int, int]:
@@ -243,31 +282,64 @@ def _stamp(file: str) -> tuple[int, int]:
     return (status.st_mtime_ns, status.st_size)
 
 
-def _compile(compiler: list[str], flags: list[str], files: list[str], text: str | None, name: str, key: str) -> Build:
+def _compile(
+    compiler: list[str],
+    flags: list[str],
+    files: list[str],
+    text: str | None,
+    name: str,
+    key: str,
+    lasting: str | None,
+) -> Build:
+    """lasting: what else a build depends on that is kept for other processes; None: it is not."""
     # A directory for each, because the source is to be called as the user would call it.
     place = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_directory(os.getpid())))
-    target, rules = place / f"{name}.so", place / f"{name}.d"
+    target = place / f"{name}.so"
     if text is not None:
         (place / f"{name}.c").write_text(text)
         files = [f"{name}.c"]
-    command = [*compiler, *flags, "-MD", "-MF", str(rules), "-o", str(target), *files, _core._library()]
-    done = subprocess.run(
+    run = functools.partial(_run, cwd=place if text is not None else None)
+    kept_as = "" if lasting is None else _key_of_contents(run, [*compiler, *flags], files, [key, lasting])
+    kept = _build_cache.fetch(kept_as, target) if kept_as else None
+    if kept is None:
+        rules = place / f"{name}.d"
+        command = [*compiler, *flags, "-MD", "-MF", str(rules), "-o", str(target), *files, _core._library()]
+        done = run(command)
+        output = done.stderr.strip()
+        if done.returncode != 0:
+            shutil.rmtree(place, ignore_errors=True)
+            raise CompileError(f"module '{name}' does not compile:\n{output}", output, command)
+        kept = _build_cache.Kept(output, _prerequisites(rules, place))
+        if kept_as:
+            _build_cache.keep(kept_as, target, kept)
+    built = Build(str(target), name, kept.output)
+    _cache[key] = _Cached(built, {file: _stamp(file) for file in kept.read})
+    return built
+
+
+def _run(command: list[str], cwd: Path | None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
-        cwd=place if text is not None else None,
+        cwd=cwd,
         env={**os.environ, "LC_ALL": "C", "LD_PRELOAD": ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         check=False,
     )
-    output = done.stderr.strip()
+
+
+def _key_of_contents(
+    run: Callable[[list[str]], subprocess.CompletedProcess[str]], command: list[str], files: list[str], parts: list[str]
+) -> str:
+    """A key of the parts and of every header as the compiler sees it; "" where it has something to complain of."""
+    # Without -g: it would put the working directory in.
+    done = run([*(word for word in command if word != "-g"), "-E", *files])
     if done.returncode != 0:
-        shutil.rmtree(place, ignore_errors=True)
-        raise CompileError(f"module '{name}' does not compile:\n{output}", output, command)
-    built = Build(str(target), name, output)
-    read = {file: _stamp(file) for file in _prerequisites(rules, place)}
-    _cache[key] = _Cached(built, read)
-    return built
+        return ""
+    parts = [*parts, _core.__version__, _core._library(), done.stdout]
+    return hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()
 
 
 def _prerequisites(rules: Path, place: Path) -> list[str]:

@@ -38,7 +38,9 @@ class ModuleHost(_core.MachineBase):
         compiler, which is the environment's CC, else cc, gcc or clang. sanitize: ``"undefined"``, or ``"address"``
         where Python was started with that sanitizer preloaded, or both. legacy: the old forms that older books print
         compile, too. ``print(*m.log, sep="\\n")`` is dmesg. Each load is a copy of its own: machines share nothing of a
-        module.
+        module. What was compiled is kept in the user's cache directory (``$XDG_CACHE_HOME/bottomhalf``, else
+        ``~/.cache/bottomhalf``; at most 128 MiB) under a key of everything that went into it; ``BOTTOMHALF_CACHE=0`` in
+        the environment turns that off.
 
         A fault in the module's code (a NULL dereference, a division by zero) ends the module with a report in the log,
         not the process; not so in the engine below the functions of <linux/...>, in the C library's heap, and on a

@@ -85,8 +85,16 @@ class Module:
 
     @property
     def refcount(self) -> int:
-        """How many users it has: try_module_get() less module_put(). Above 0 it cannot be unloaded."""
+        """How many users it has: try_module_get() less module_put(), and the modules among :attr:`users`.
+
+        Above 0 it cannot be unloaded.
+        """
         return self._loaded.references
+
+    @property
+    def users(self) -> list[str]:
+        """The names of the modules that use what it exports with EXPORT_SYMBOL (Linux: lsmod, "Used by")."""
+        return self._loaded.users
 
     @property
     def leftovers(self) -> list[str]:

@@ -25,7 +25,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -263,10 +262,11 @@ def _open_regular(full: str) -> int:
     return descriptor
 
 
-def _examine(found: _Found, blocking: Callable[[], AbstractContextManager[Any]]) -> dict[str, Any]:
+def _examine(found: _Found) -> dict[str, Any]:
     """The record of one file: read, hashed, and parsed if it is Python. Never raises an `Exception`.
 
-    `blocking` surrounds what may block; a thread pool has no use for it and passes `nullcontext`.
+    Nothing says where it may block. `bh.blocking()` around each read would hand the CPU over for every file that is in
+    the cache, three times each; a read that does wait is noticed by the pool.
     """
     record: dict[str, Any] = {"path": found.path}
     if found.trouble is not None:
@@ -276,17 +276,12 @@ def _examine(found: _Found, blocking: Callable[[], AbstractContextManager[Any]])
     try:
         digest = hashlib.sha256()
         size = 0
-        with blocking():
-            descriptor = _open_regular(found.full)
+        descriptor = _open_regular(found.full)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             is_source = found.path.endswith((".py", ".pyi"))
             whole = is_source and os.fstat(descriptor).st_size <= _LARGEST_SOURCE
             kept: list[bytes] = []
-            while True:
-                with blocking():
-                    chunk = file.read(_CHUNK)
-                if not chunk:
-                    break
+            while chunk := file.read(_CHUNK):
                 size += len(chunk)
                 digest.update(chunk)
                 # A file may grow while it is read.
@@ -409,7 +404,7 @@ class _FileItem(bh.Work):
         self.record: dict[str, Any] = {"path": found.path, "unreadable": "the work item did not run"}
 
     def run(self) -> None:
-        self.record = _examine(self.found, bh.blocking)
+        self.record = _examine(self.found)
 
 
 class _BatchItem(bh.Work):
@@ -519,7 +514,7 @@ def _through_threads(workers: int, files: Iterator[_Found], sink: _Sink) -> None
     pool = ThreadPoolExecutor(workers)
     try:
         for found in files:
-            in_flight.append(pool.submit(_examine, found, nullcontext))
+            in_flight.append(pool.submit(_examine, found))
             if len(in_flight) >= _BATCH * _WINDOW:
                 sink(in_flight.popleft().result())
         while in_flight:

@@ -1,6 +1,8 @@
 /* Leaves behind what its parameter names. Nothing here is to be copied. */
 #include <linux/delay.h>
 #include <linux/interrupt.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -36,11 +38,18 @@ static irqreturn_t on_irq(int irq, void *dev)
 	return IRQ_HANDLED;
 }
 
+static void on_irq_work(struct irq_work *work)
+{
+	pr_err("careless: an irq_work ran\n");
+}
+
 static DECLARE_WORK(item, do_work);
 static DECLARE_WORK(sleeper, do_sleep);
 static DECLARE_DELAYED_WORK(later, do_work);
 static DEFINE_TIMER(timer, on_timer);
 static DECLARE_TASKLET_DISABLED(tasklet, on_tasklet);
+static DECLARE_TASKLET(held, on_tasklet);
+static DEFINE_IRQ_WORK(irq_work, on_irq_work);
 static struct workqueue_struct *queue;
 
 static bool wanted(const char *name)
@@ -62,6 +71,12 @@ static int __init careless_start(void)
 		mod_timer(&timer, jiffies + 10 * HZ);
 	if (wanted("tasklet"))
 		tasklet_schedule(&tasklet);
+	if (wanted("locked tasklet") && tasklet_trylock(&held))
+		tasklet_schedule(&held);
+	if (wanted("irq_work"))
+		irq_work_queue_on(&irq_work, 1);
+	if (wanted("worker"))
+		kthread_create_worker(0, "servant/%d", 1);
 	if (wanted("irq"))
 		return request_irq(9, on_irq, 0, "careless", NULL);
 	if (wanted("running"))
