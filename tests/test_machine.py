@@ -547,20 +547,6 @@ def test_run_until_idle(m):
     assert all(item.ends for item in items)
 
 
-def test_run_lasts_as_long_as_an_item_rearms_itself(m):
-    """From armed to queued to running to armed: at no moment is the machine idle, wherever run() looks first."""
-    runs = []
-
-    def rearm(work):
-        runs.append(m.now)
-        if len(runs) < 300:
-            work.schedule(0.001)
-
-    bh.DelayedWork(rearm).schedule(0.001)
-    m.run()
-    assert len(runs) == 300
-
-
 def test_settle(m):
     """settle returns when nothing changes by itself: held items stand, short delays are over, long ones stay."""
     wq = m.alloc_workqueue("settled", bh.WQ(0), 1)

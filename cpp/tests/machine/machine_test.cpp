@@ -116,6 +116,23 @@ TEST_P(MachineLife, AnItemThatRearmsItselfEndsWithItsMachine) {
     EXPECT_FALSE(tick.dwork.work.pending());
 }
 
+// From armed to fired to queued to running to armed: wherever idle() looks first, it may not be taken in.
+TEST_P(MachineLife, WhileAnItemRearmsItselfTheMachineIsNotIdle) {
+    auto wq = wqs().alloc("ticks", 0, 0);
+    struct Tick {
+        DelayedWork dwork{[](Work* w) {
+            Tick& t = *container_of(DelayedWork::of(w), &Tick::dwork);
+            if (t.runs.fetch_add(1) + 1 < 100) queue_delayed_work(*t.wq, t.dwork, 1);
+        }};
+        Atomic<int> runs{0};
+        Workqueue* wq = nullptr;
+    } tick;
+    tick.wq = wq.get();
+    queue_delayed_work(*wq, tick.dwork, 1, 1);
+    ASSERT_TRUE(eventually([&] { return m().idle(); }));
+    EXPECT_EQ(tick.runs.load(), 100);
+}
+
 TEST_P(MachineLife, ADrainThatTakesTooLongLeavesTheMachine) {
     auto wq = wqs().alloc("q", 0, 0);
     Held held;
