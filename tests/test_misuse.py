@@ -266,7 +266,10 @@ def test_firing_a_line_that_nobody_requested(m):
 
 def test_types_without_a_constructor():
     """What a machine makes has no constructor; the error names the factory."""
-    for name in ("Workqueue", "WorkqueueAttrs", "WorkqueueStats", "Future", "IrqLine", "IrqAction", "Task", "Trace"):
+    for name in (
+        *("Workqueue", "WorkqueueAttrs", "WorkqueueStats", "Future"),
+        *("IrqLine", "IrqAction", "GpioPin", "Task", "Trace"),
+    ):
         refused(TypeError, getattr(bh, name))
 
 

@@ -25,6 +25,8 @@ bool between_items(const Task* task) noexcept;
 
 // m.irq(n): the same Python object for the same line while it lives.
 py::object irq_line_object(Machine& machine, int irq);
+// m.gpio(n).
+py::object gpio_pin_object(Machine& machine, long long pin);
 // m.open_softirq(nr, handler). Throws TypeError, ValueError for a vector the engine uses itself.
 void open_softirq_object(Machine& machine, Softirq nr, py::object handler);
 // Drops the handlers of softirqs and interrupt lines. GIL held. To be called once the machine has halted (and when it

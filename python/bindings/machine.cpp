@@ -502,6 +502,14 @@ void register_machine(py::module_& m) {
             },
             py::arg("irq"), "The interrupt line of that number, 0 to 4095: bottomhalf.IrqLine.")
         .def(
+            "gpio",
+            [](MachineHandle& h, long long pin) {
+                h.domain().require_alive();
+                return gpio_pin_object(*h.machine, pin);
+            },
+            py::arg("pin"),
+            "The numbered pin that modules reach by <linux/gpio.h>, 0 to 1023: bottomhalf.GpioPin. Raises ValueError.")
+        .def(
             "_spawn",
             [](MachineHandle& h, py::object fn, py::args args, py::object cpu, py::object name) {
                 h.domain().require_alive();

@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
     register_tasklet(m);
     register_timer(m);
     register_irq(m);
+    register_gpio(m);
     register_sync(m);
     register_context(m);
     register_task(m);

@@ -156,6 +156,7 @@ void register_future(py::module_& m);
 void register_tasklet(py::module_& m);
 void register_timer(py::module_& m);
 void register_irq(py::module_& m);
+void register_gpio(py::module_& m);
 void register_sync(py::module_& m);
 void register_context(py::module_& m);
 void register_trace(py::module_& m);

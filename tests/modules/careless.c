@@ -1,5 +1,6 @@
 /* Leaves behind what its parameter names. Nothing here is to be copied. */
 #include <linux/delay.h>
+#include <linux/gpio.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
@@ -79,6 +80,8 @@ static int __init careless_start(void)
 		kthread_create_worker(0, "servant/%d", 1);
 	if (wanted("irq"))
 		return request_irq(9, on_irq, 0, "careless", NULL);
+	if (wanted("gpio"))
+		return gpio_request(3, "careless");
 	if (wanted("running"))
 		schedule_work(&sleeper);
 	if (wanted("item")) {

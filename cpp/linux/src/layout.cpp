@@ -1,6 +1,7 @@
 // The C structs are the engine's objects: each field lies where the engine has it.
 #include <cstddef>
 
+#include "bottomhalf/linux/gpio.hpp"
 #include "bottomhalf/machine/machine.hpp"
 #include "hrtimer.hpp"
 #include "kthread_worker.hpp"
@@ -19,6 +20,7 @@
 #include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/gpio.h>
 #include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/kthread.h>
@@ -196,6 +198,7 @@ BH_SAME_PLACE(::kernel_param, perm, cpp_kernel_param, perm);
 BH_SAME_PLACE(::kernel_param, arg, cpp_kernel_param, arg);
 BH_SAME_SIZE(::kernel_param_ops, cpp_kernel_param_ops);
 BH_SAME_PLACE(::kernel_param_ops, get, cpp_kernel_param_ops, get);
+static_assert(__BH_NR_GPIOS == linux_api::GpioChip::kPins && __BH_GPIO_IRQ == linux_api::GpioChip::kFirstIrq);
 static_assert(BH_MODULE_TEXT == linux_api::kRecordText && BH_MODULE_PARAM == linux_api::kRecordParam);
 static_assert(BH_MODULE_PARAM_TEXT == linux_api::kRecordParamText && BH_MODULE_EXPORT == linux_api::kRecordExport);
 

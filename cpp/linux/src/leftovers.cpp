@@ -1,5 +1,7 @@
 #include "bottomhalf/linux/leftovers.hpp"
 
+#include "bottomhalf/linux/gpio.hpp"
+
 #include "file_registry.hpp"
 #include "hrtimer.hpp"
 #include "interrupt.hpp"
@@ -41,6 +43,7 @@ public:
         items();
         irqs();
         irq_works();
+        pins();
         kthreads();
         files();
         return std::move(found_);
@@ -189,6 +192,16 @@ private:
                 found_.push_back({"irq_work " + name_of(busy.func) + " still " +
                                       (busy.running ? "runs" : "waits for a CPU that has interrupts off"),
                                   "irq_work_sync()", busy.running, busy.take_back});
+    }
+
+    void pins() {
+        linux_api::GpioChip& chip = linux_api::GpioChip::of(machine_.domain());
+        for (const unsigned pin : chip.requested()) {
+            const auto seen = chip.look(pin);
+            if (image_.holds(seen.owner))
+                found_.push_back({"gpio " + std::to_string(pin) + " ('" + seen.label + "') still requested",
+                                  "gpio_free()", false, [&chip, pin] { chip.release(pin); }});
+        }
     }
 
     // A variable of the module's, by name.

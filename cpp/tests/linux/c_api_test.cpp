@@ -69,6 +69,9 @@ BH_C_TEST(c_kthread_that_ends_itself)
 BH_C_TEST(c_hrtimers)
 BH_C_TEST(c_hrtimers_soft)
 BH_C_TEST(c_configuration)
+BH_C_TEST(c_gpio)
+BH_C_TEST(c_gpio_descriptors)
+BH_C_TEST(c_gpio_misuse)
 BH_C_TEST(c_contexts)
 BH_C_TEST(c_jiffies)
 BH_C_TEST(c_completions)
@@ -100,6 +103,12 @@ TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_interrupts(), 0);
     EXPECT_EQ(count("Unbalanced enable for IRQ 42"), 1u);
     EXPECT_EQ(count("Trying to free already-free IRQ 42"), 1u);
+    ASSERT_EQ(c_gpio_misuse(), 0);
+    EXPECT_EQ(count("gpio_request: invalid GPIO 5000"), 1u);
+    EXPECT_EQ(count("gpio_set_value: invalid GPIO 5000"), 1u);
+    EXPECT_EQ(count("GPIO 5 is not requested"), 1u);
+    ASSERT_EQ(c_gpio(), 0);
+    EXPECT_EQ(count("gpio-17: gpio_direction_output: tried to set a GPIO tied to an IRQ as output"), 1u);
 }
 
 TEST_P(CApi, WhatIsSetUpWhileItIsActiveIsReported) {
