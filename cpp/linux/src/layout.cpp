@@ -113,6 +113,8 @@ BH_SAME_PLACE(task_struct, pid, Task, pid);
 BH_SAME_PLACE(task_struct, comm, Task, name);
 BH_SAME_PLACE(task_struct, mm, Task, process);
 BH_SAME_PLACE(task_struct, pending, Task, signals);
+BH_SAME_PLACE(task_struct, signal, Task, shared);
+static_assert(sizeof(signal_struct) == sizeof(Task::kNothingShared));
 static_assert(offsetof(task_struct, blocked) == offsetof(Task, signals) + sizeof(std::uint64_t));
 static_assert(sizeof(task_struct::comm) == Task::kNameSize);
 

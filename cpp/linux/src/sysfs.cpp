@@ -190,6 +190,14 @@ int bh_linux_kobject_init_and_add(Kobject* kobject, const KobjectType* type, Kob
     bh_linux_kobject_init(kobject, type);
     return add_kobject(*kobject, parent, name, __builtin_return_address(0));
 }
+int bh_linux_kobject_set_name(Kobject* kobject, const char* fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    const std::string name = format(fmt, args);
+    va_end(args);
+    deref(kobject, "kobject_set_name").name = KernelSide::of(here()).kept_name(name);
+    return 0;
+}
 Kobject* bh_linux_kobject_create_and_add(const char* name, Kobject* parent) {
     auto* kobject = static_cast<Kobject*>(std::calloc(1, sizeof(Kobject)));
     if (kobject == nullptr) return nullptr;

@@ -91,6 +91,7 @@ BH_C_TEST(c_numbers)
 BH_C_TEST(c_strings)
 BH_C_TEST(c_options)
 BH_C_TEST(c_static_keys)
+BH_C_TEST(c_looks)
 
 TEST_P(CApi, MisuseIsInTheLogInLinuxsWords) {
     ASSERT_EQ(c_misuse_goes_on(), 0) << log_text();

@@ -6,10 +6,12 @@
 #include <linux/ctype.h>
 #include <linux/err.h>
 #include <linux/kdev_t.h>
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/tty.h>
 #include <linux/uaccess.h>
 
 #include "check.h"
@@ -190,7 +192,16 @@ int c_static_keys(void) {
     static_branch_inc(&on_key);
     static_branch_dec(&on_key);
     CHECK(!static_key_enabled(&off_key) && static_key_enabled(&on_key) && static_key_count(&on_key.key) == 1);
+    return 0;
+}
+
+/* What modules look at in passing. */
+int c_looks(void);
+int c_looks(void) {
+    struct kobject named = {};
+    CHECK(kobject_set_name(&named, "scull%c%d", 'u', 0) == 0 && strcmp(kobject_name(&named), "scullu0") == 0);
     CHECK(!signal_pending(current) && (current->pending.signal.sig[0] & ~current->blocked.sig[0]) == 0);
+    CHECK(current->signal->tty == NULL && get_current_tty() == NULL);
     CHECK(phys_to_virt(virt_to_phys(&on_key)) == &on_key);
     return 0;
 }

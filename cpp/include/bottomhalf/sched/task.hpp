@@ -34,6 +34,7 @@ struct TaskLimits {
 
 struct Task : Recycled<Task> {
     static constexpr std::size_t kNameSize = 32;
+    static constexpr const void* kNothingShared = nullptr;  // for one, no terminal
 
     Atomic<Domain*> domain{nullptr};      // A: null again when the machine went away under an adopted task
     Atomic<int> cpu{0};                   // A: written by the task; the CPU it runs on, or counts as running on
@@ -46,6 +47,7 @@ struct Task : Recycled<Task> {
     char name[kNameSize] = {};            // I: the thread's real name on the host (cut to 15 characters there)
     const void* process = nullptr;        // O: null: a thread of the kernel, and not of a process (Linux: mm)
     const std::uint64_t signals[2] = {};  // I: Linux's pending and blocked; nobody sends any
+    const void* const shared = &kNothingShared;  // I: what the threads of a process share (Linux: signal)
 
     std::uint32_t preempt_count = 0;  // O: laid out as in context.hpp
     std::uint32_t irqs_off = 0;       // O: depth of local_irq_save

@@ -35,6 +35,8 @@ struct kobject *__bh_sys_root(const char *path) __bh_symbol(sys_root);
 #define firmware_kobj __bh_sys_root("/sys/firmware")
 
 void kobject_init(struct kobject *kobj, const struct kobj_type *ktype) __bh_symbol(kobject_init);
+/* Before it is added: its name, kept as long as the machine lives. */
+__printf(2, 3) int kobject_set_name(struct kobject *kobj, const char *fmt, ...) __bh_symbol(kobject_set_name);
 __printf(3, 4) int kobject_add(struct kobject *kobj, struct kobject *parent, const char *fmt, ...)
     __bh_symbol(kobject_add);
 __printf(4, 5) int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype, struct kobject *parent,

@@ -30,6 +30,12 @@ struct sigpending {
     struct __bh_sigset signal;
 };
 
+/* What the threads of a process share: nobody has a terminal. */
+struct tty_struct;
+struct signal_struct {
+    struct tty_struct *tty;
+};
+
 /* The engine's task; what modules look at has Linux's names. */
 struct task_struct {
     void *__domain;
@@ -44,6 +50,7 @@ struct task_struct {
     /* Always empty: nobody sends signals; an interrupted wait says so by signal_pending(). */
     struct sigpending pending;
     struct __bh_sigset blocked;
+    struct signal_struct *signal;
 };
 
 #define TASK_RUNNING 0x0000
