@@ -290,3 +290,14 @@ def test_a_machine_is_halted_while_init_waits(boot):
         with pytest.raises((bh.MachineExit, bh.MachineHalted)):
             loading.result()
     assert machine.modules == []
+
+
+def test_devices_without_nodes(m):
+    """What a driver's script makes by mknod is there by the driver's name and the number."""
+    with m.insmod(SHELF.with_name("numbers.c")):
+        for name, reads in (("numbers", b"0"), ("numbers0", b"0"), ("numbers1", b"1"), ("numbers02", b"2")):
+            with m.open("/dev/" + name) as file:
+                assert file.read(10) == reads
+        for name in ("numbers3", "numbers99999999999999999999", "numbers1a", "1", "number1"):
+            with pytest.raises(FileNotFoundError):
+                m.open("/dev/" + name)

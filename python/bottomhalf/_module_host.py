@@ -77,6 +77,9 @@ class ModuleHost(_core.MachineBase):
     def open(self, path: str | os.PathLike[str], mode: str = "r") -> ModuleFile:
         """Open a file that a C module offers: under /proc, /dev or /sys/kernel/debug of this machine.
 
+        A device whose driver makes no node for it, but leaves that to ``mknod``, is ``/dev/`` and the name that its
+        numbers are registered under, with a number behind it for the second and later ones: ``/dev/scull3``.
+
         mode: ``"r"``, ``"w"``, ``"a"``, ``"r+"`` or ``"w+"``, in bytes always. An io.RawIOBase: each read and write is
         one call of the module's, in the calling task. While a device file is open, the module that its file_operations
         name as owner cannot be unloaded; an entry of /proc or debugfs can be taken away under its readers, whose calls

@@ -174,9 +174,14 @@ Cdev* Files::cdev_of_locked(std::uint32_t dev) const {
 }
 
 std::int64_t Files::region_named(const std::string& name) {
+    const std::size_t stem = name.find_last_not_of("0123456789") + 1, digits = name.size() - stem;
+    const bool numbered = digits != 0 && digits <= 7;  // more than there are minor numbers
+    const std::uint32_t nth = numbered ? static_cast<std::uint32_t>(std::stoul(name.substr(stem))) : 0;
     RawGuard guard(lock_);
     for (const Region& r : regions_)
         if (r.name == name) return r.first;
+    for (const Region& r : regions_)
+        if (numbered && nth < r.count && name.compare(0, stem, r.name) == 0) return r.first + nth;
     return -1;
 }
 

@@ -70,7 +70,8 @@ public:
     // The functions of whoever serves this number, and a reference to the module. False: nobody does.
     bool open_device(std::uint32_t dev, Opening& opening);
     void opened(const std::shared_ptr<Opening>& opening);
-    // A device of that name that has no node: Linux's users make one by mknod.
+    // A device of that name that has no node, or one of several by the name and a number: Linux's users make those by
+    // mknod. -1: there is none.
     std::int64_t region_named(const std::string& name);
 
 private:
