@@ -132,4 +132,35 @@ private:
     Machine* machine_ = nullptr;
 };
 
+// A part of one machine, for the whole of its life. GIL: all members.
+struct PartOfMachine {
+    Owner owner;
+    std::string machine_name;
+
+    void belong_to(Machine& machine, const char* what) {
+        owner.join(machine, [] { return true; }, what);
+        machine_name = machine.name();
+    }
+    // Throws MachineHalted.
+    Machine& machine() const {
+        Machine* m = owner.machine();
+        if (m == nullptr) throw MachineHalted(message::halted(machine_name));
+        m->domain().require_alive();
+        return *m;
+    }
+};
+
+// fire(cpu) for whoever plays the device, on the CPU named in an argument, None: the caller's. It is called without the
+// GIL: handlers pass the gate themselves, and so do the softirqs they raise.
+template <class Fire>
+void fire_from_outside(Machine& machine, const py::object& cpu, Fire&& fire) {
+    Domain& domain = machine.domain();
+    const int named = check_cpu_argument(cpu.ptr());
+    const unsigned target =
+        named == kCpuUnbound ? static_cast<unsigned>(domain.self().cpu.load()) : domain.check_cpu(named, "cpu");
+    MachineHold hold(&domain);
+    MaybeRelease release(true);
+    fire(target);
+}
+
 }  // namespace bh_python

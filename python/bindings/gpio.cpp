@@ -10,30 +10,16 @@ namespace {
 
 using bottomhalf::linux_api::GpioChip;
 
-struct PinObject {
-    Owner owner;
-    std::string machine_name;
+struct PinObject : PartOfMachine {
     unsigned pin = 0;
 
-    Machine& machine() const {
-        Machine* m = owner.machine();
-        if (m == nullptr) throw MachineHalted(message::halted(machine_name));
-        m->domain().require_alive();
-        return *m;
-    }
     GpioChip& chip() const { return GpioChip::of(machine().domain()); }
     GpioChip::Pin look() const { return chip().look(pin); }
 };
 
-void drive(const PinObject& self, bool level, py::object cpu) {
-    Domain& domain = self.machine().domain();
-    const int named = check_cpu_argument(cpu.ptr());
-    const unsigned target =
-        named == kCpuUnbound ? static_cast<unsigned>(domain.self().cpu.load()) : domain.check_cpu(named, "cpu");
-    MachineHold hold(&domain);
-    // Handlers pass the gate themselves, and so do the softirqs they raise.
-    MaybeRelease release(true);
-    self.chip().drive(self.pin, level, target);
+void drive(const PinObject& self, bool level, const py::object& cpu) {
+    GpioChip& chip = self.chip();
+    fire_from_outside(self.machine(), cpu, [&chip, level, pin = self.pin](unsigned c) { chip.drive(pin, level, c); });
 }
 
 std::string repr_of_pin(const PinObject& p) {
@@ -51,8 +37,7 @@ std::string repr_of_pin(const PinObject& p) {
 py::object gpio_pin_object(Machine& machine, long long pin) {
     auto object = std::make_unique<PinObject>();
     object->pin = GpioChip::check(pin);
-    object->owner.join(machine, [] { return true; }, "this pin");
-    object->machine_name = machine.name();
+    object->belong_to(machine, "this pin");
     return py::cast(std::move(object));
 }
 

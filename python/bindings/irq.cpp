@@ -14,18 +14,9 @@ namespace bh_python {
 
 namespace {
 
-struct LineObject {
-    Owner owner;
-    std::string machine_name;
+struct LineObject : PartOfMachine {
     IrqLine* line = nullptr;  // lives as long as the machine
     int irq = 0;
-
-    Machine& machine() const {
-        Machine* m = owner.machine();
-        if (m == nullptr) throw MachineHalted(message::halted(machine_name));
-        m->domain().require_alive();
-        return *m;
-    }
 };
 
 struct ActionObject {
@@ -178,15 +169,8 @@ void free_only(const std::shared_ptr<LineObject>& self) {
     free_action(only);
 }
 
-void fire(const std::shared_ptr<LineObject>& self, py::object cpu) {
-    Domain& domain = self->machine().domain();
-    const int named = check_cpu_argument(cpu.ptr());
-    const unsigned target =
-        named == kCpuUnbound ? static_cast<unsigned>(domain.self().cpu.load()) : domain.check_cpu(named, "cpu");
-    MachineHold hold(&domain);
-    // Handlers pass the gate themselves, and so do the softirqs they raise.
-    MaybeRelease release(true);
-    self->line->fire(target);
+void fire(const std::shared_ptr<LineObject>& self, const py::object& cpu) {
+    fire_from_outside(self->machine(), cpu, [&line = *self->line](unsigned c) { line.fire(c); });
 }
 
 void enable(const std::shared_ptr<LineObject>& self) {
@@ -222,8 +206,7 @@ py::object irq_line_object(Machine& machine, int irq) {
     // An old one may be left from a machine that had the same address.
     if (known == nullptr || known->owner.machine() != &machine) {
         known = std::make_shared<LineObject>();
-        known->owner.join(machine, [] { return true; }, "this line");
-        known->machine_name = machine.name();
+        known->belong_to(machine, "this line");
         known->line = &line;
         known->irq = irq;
         slot = known;
