@@ -64,7 +64,21 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def watchdog(request):
+def no_thread_leaks(request):
+    """After the test, machines halted, no thread exists that did not exist before.
+
+    Outside the watchdog, whose own thread comes and goes within.
+    """
+    before, before_python = threads(), set(threading.enumerate())
+    yield
+    if request.node.get_closest_marker("foreign_threads"):
+        return
+    eventually(lambda: threads() <= before, lambda: f"left over: {[*map(comm, threads() - before)]}", timeout=LONG)
+    eventually(lambda: set(threading.enumerate()) <= before_python, "Python threads left over", timeout=LONG)
+
+
+@pytest.fixture(autouse=True)
+def watchdog(request, no_thread_leaks):
     """A test that hangs fails with Hung when its wait can be interrupted; else the process ends with all stacks."""
     marker = request.node.get_closest_marker("watchdog")
     seconds = marker.args[0] if marker else WATCHDOG
@@ -80,17 +94,6 @@ def watchdog(request):
     signal.alarm(0)
     faulthandler.cancel_dump_traceback_later()
     signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(autouse=True)
-def no_thread_leaks(request, watchdog):
-    """After the test, machines halted, no thread exists that did not exist before."""
-    before, before_python = threads(), set(threading.enumerate())
-    yield
-    if request.node.get_closest_marker("foreign_threads"):
-        return
-    eventually(lambda: threads() <= before, lambda: f"left over: {[*map(comm, threads() - before)]}", timeout=LONG)
-    eventually(lambda: set(threading.enumerate()) <= before_python, "Python threads left over", timeout=LONG)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -304,9 +304,11 @@ def cpu_held(m, cpu, section="bh_off"):
 def threads():
     """The native ids of this process's threads; without those that simulated machines leave for the next one: who looks
     after them, and the fibers where they are threads."""
-    # The system cuts its list short where it comes to a thread that is just ending: until two of them agree.
+    # The system cuts its list short where it comes to a thread that is just ending: until two of them agree. A CPU that
+    # stands still in the middle of that (a virtual one may) would cut both; reading the status waits until it has ended.
     listed, before = os.listdir("/proc/self/task"), None
     while listed != before:
+        Path("/proc/self/status").read_text()
         listed, before = os.listdir("/proc/self/task"), listed
     return {tid for tid in listed if comm(tid) not in ("bh-watch", "bh-fiber")}
 
