@@ -51,6 +51,34 @@ void PoolWorkqueue::enqueue(Work& work, std::uint64_t extra_bits) noexcept {
     }
 }
 
+ListNode* PoolWorkqueue::stamp_batch(ListNode* newest, List& batch, unsigned& count) noexcept {
+    const std::uint64_t word = reinterpret_cast<std::uint64_t>(this) | kPending | kPwq | kInactive |
+                               std::uint64_t{work_color} << kColorShift;
+    while (newest != nullptr) {
+        Work* const work = container_of(newest, &Work::entry);
+        if (pwq_of(work->data.load(std::memory_order_relaxed)) != this) break;
+        ListNode* const next = newest->next;
+        work->data.store(word, std::memory_order_relaxed);
+        batch.push_front(*newest);
+        ++count;
+        newest = next;
+    }
+    return newest;
+}
+
+void PoolWorkqueue::enqueue_batch(List& batch, unsigned count) noexcept {
+    nr_in_flight[work_color] += count;
+    if (!plugged && inactive.empty()) {
+        ListNode* end = batch.begin();
+        for (; count != 0 && nr_active < max_active; --count, ++nr_active, end = end->next) {
+            Work* const work = container_of(end, &Work::entry);
+            work->data.store(work->data.load(std::memory_order_relaxed) & ~kInactive, std::memory_order_relaxed);
+        }
+        batch.split_front(*end, pool->worklist);
+    }
+    inactive.splice_back(batch);
+}
+
 void PoolWorkqueue::activate_first() noexcept {
     ListNode* first = inactive.front();
     Work* work = container_of(first, &Work::entry);

@@ -33,6 +33,10 @@ void name_worker(char* name, const WorkerPool& pool, int id) noexcept {
     *at = '\0';
 }
 
+PoolWorkqueue* pwq_of_node(ListNode* node) noexcept {
+    return work_data::pwq_of(container_of(node, &Work::entry)->data.load(std::memory_order_relaxed));
+}
+
 }  // namespace
 
 WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr, const TaskLimits* l)
@@ -68,6 +72,12 @@ WorkerPool::~WorkerPool() { pool_table_remove(*this); }
 // The inbox holds the newest item first; each is accounted as its producer's locked path would have done.
 void WorkerPool::splice_inbox_slow() noexcept {
     ListNode* newest = inbox.exchange(nullptr, std::memory_order_acquire);
+    // A long inbox is cold memory. Most are of one workqueue from end to end, and then its items are turned round,
+    // linked and accounted in one pass.
+    List batch;
+    PoolWorkqueue* const pwq = pwq_of_node(newest);
+    unsigned count = 0;
+    if (newest->next != nullptr && pwq->node == nullptr) newest = pwq->stamp_batch(newest, batch, count);
     ListNode* oldest = nullptr;
     while (newest != nullptr) {
         ListNode* next = newest->next;
@@ -77,10 +87,10 @@ void WorkerPool::splice_inbox_slow() noexcept {
     }
     while (oldest != nullptr) {
         ListNode* next = oldest->next;
-        Work* work = container_of(oldest, &Work::entry);
+        pwq_of_node(oldest)->enqueue(*container_of(oldest, &Work::entry));
         oldest = next;
-        work_data::pwq_of(work->data.load(std::memory_order_relaxed))->enqueue(*work);
     }
+    if (count != 0) pwq->enqueue_batch(batch, count);
     poke_lingerer();
 }
 

@@ -67,6 +67,17 @@ public:
         head_.prev = last;
         other.head_.next = other.head_.prev = &other.head_;
     }
+    // Moves the nodes from the front up to `end` (a node of this list, or end() for all) to the tail of another list.
+    void split_front(ListNode& end, List& to) noexcept {
+        ListNode *first = head_.next, *last = end.prev;
+        if (first == &end) return;
+        head_.next = &end;
+        end.prev = &head_;
+        first->prev = to.head_.prev;
+        to.head_.prev->next = first;
+        last->next = &to.head_;
+        to.head_.prev = last;
+    }
     std::size_t size() const noexcept {
         std::size_t n = 0;
         for (const ListNode* p = head_.next; p != &head_; p = p->next) ++n;

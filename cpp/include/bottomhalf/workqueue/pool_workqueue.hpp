@@ -61,6 +61,11 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
 
     // A new item enters under the pool's lock: gets its colour, becomes active or is held back.
     void enqueue(Work& work, std::uint64_t extra_bits = 0) noexcept;
+    // The same for those that came one after the other, of a pwq without node: first, newest first, as long as they are
+    // its own, with the colour and held back all (returns the first that is not its own); then, oldest first, the
+    // places among the active are given out.
+    ListNode* stamp_batch(ListNode* newest, List& batch, unsigned& count) noexcept;
+    void enqueue_batch(List& batch, unsigned count) noexcept;
     // An item left (ran to its end, or was cancelled); word is its data word then. What follows from it is left in
     // `after`, for the caller to run after dropping the lock.
     void leave(std::uint64_t word, Aftermath& after) noexcept;
