@@ -28,11 +28,6 @@ constexpr Nanoseconds kBudget = 100 * kMillisecond, kStir = 50'000, kBudgetTick 
 
 int tid_of(const Worker& worker) noexcept { return worker.task->pid.load(std::memory_order_relaxed); }
 
-const void* name_of(const Work& work) noexcept {
-    const Gate* gate = gate_of(work.func);
-    return gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
-}
-
 // Under the pool's lock: it counts as running, or would but for its long item.
 bool is_watched(const Worker& worker) noexcept {
     return !worker.has(Worker::kNotRunning & ~Worker::kLong) && worker.nap == Nap::none;
@@ -64,15 +59,18 @@ void Monitor::add(WorkerPool& pool) noexcept {
 
 void Monitor::expect_another(const Work& next) noexcept {
     // Of one that is known to sleep nobody has to hear, and waking the monitor would delay whoever has just been woken.
-    if (records_ && !habits_.has(Habit::sleeps, name_of(next))) watcher_->notify();
+    if (records_ && !habits_.has(Habit::sleeps, name_of(next, gate_of(next.func)))) watcher_->notify();
 }
 
-void Monitor::begin(Worker& worker, const Work& work) noexcept {
-    worker.habit = name_of(work);
-    if (worker.has(Worker::kNotRunning)) return;
+void Monitor::begin_known(Worker& worker, unsigned known) noexcept {
     const bool sleeps = habits_.has(Habit::sleeps, worker.habit);
     Lane* const lane = lane_of(*worker.pool, worker.habit);
-    if (!sleeps && lane == nullptr) return;
+    if (!sleeps && lane == nullptr) {
+        worker.plain = worker.habit;
+        worker.plain_as_of = known;
+        return;
+    }
+    if (worker.has(Worker::kNotRunning)) return;
     worker.expected = true;
     worker.began = domain_.now();
     worker.began_cpu = watcher_->cpu_time(tid_of(worker));
@@ -88,7 +86,7 @@ Lane* Monitor::lane_of(WorkerPool& pool, const void* habit) const noexcept {
     return habits_.has(Habit::keeps_gate, habit) ? &pool.inside : nullptr;
 }
 
-Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept { return lane_of(pool, name_of(work)); }
+Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept { return lane_of(pool, name_of(work, gate_of(work.func))); }
 
 void Monitor::end(Worker& worker) noexcept {
     worker.expected = false;

@@ -111,14 +111,11 @@ void PoolWorkqueue::tell_held_back(Aftermath& after) noexcept {
 
 // A place among the active becomes free: the next held-back item gets it.
 void PoolWorkqueue::drop_active(Aftermath& after) noexcept {
-    --nr_active;
     if (node == nullptr) {
-        if (!inactive.empty() && nr_active < max_active) {
-            ++nr_active;
-            activate_first();
-        }
+        give_place_on();
         return;
     }
+    --nr_active;
     RawGuard guard(node->lock);
     --node->nr;
     while (node->nr < node->max) {
@@ -146,7 +143,7 @@ bool PoolWorkqueue::take_turn() noexcept {
     return true;
 }
 
-void PoolWorkqueue::leave(std::uint64_t word, Aftermath& after) noexcept {
+void PoolWorkqueue::leave_slow(std::uint64_t word, Aftermath& after) noexcept {
     if ((word & kInactive) == 0) {
         drop_active(after);
     } else if (node != nullptr && inactive.empty()) {

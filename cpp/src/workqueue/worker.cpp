@@ -183,14 +183,14 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
         pool.splice_inbox();
     }
     // Unbound and CPU-intensive workers never hold back the next start.
-    if (!pool.worklist.empty()) pool.kick();
+    pool.kick_behind();
     pool.watch_behind();
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
     if (counts) {
         ++pwq->started;
         worker.habit = nullptr;
-        if (pool.monitor != nullptr && pool.monitor->wants_begin(pool)) pool.monitor->begin(worker, work);
+        if (pool.monitor != nullptr) pool.monitor->begin(worker, work, pass.held());
     }
     std::unique_ptr<TracedItem> trace_item;
     if (pool.domain.trace.enabled()) [[unlikely]]
@@ -309,8 +309,8 @@ Work* next_work(Worker& worker, GatePass& pass) {
         }
         // The dispatch rule: nothing starts on a CPU that somebody holds non-preemptibly.
         if (pool.bound_to != kCpuUnbound) {
-            Cpu& cpu = pool.domain.cpu(static_cast<unsigned>(pool.cpu));
-            if (!cpu.preemptible_for(self)) {
+            Cpu& cpu = *pool.home;
+            if (!cpu.preemptible_for(self)) [[unlikely]] {
                 pool.lock.unlock();
                 pass.want(nullptr);
                 cpu.wait_until_preemptible(self);

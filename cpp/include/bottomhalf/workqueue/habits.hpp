@@ -17,8 +17,9 @@ enum class Habit : std::uint8_t { sleeps, is_long, keeps_gate };
 
 class Habits {
 public:
-    // Is there any function to ask for?
-    bool any() const noexcept { return known_.load(std::memory_order_relaxed); }
+    // How often a function has been found to have a habit: none yet, and there is nobody to ask for; as before, and who
+    // had none has none.
+    unsigned times_known() const noexcept { return times_known_.load(std::memory_order_relaxed); }
     bool has(Habit habit, const void* who) const noexcept {
         const Place& place = places_[index(who)];
         return who != nullptr && place.who.load(std::memory_order_relaxed) == who &&
@@ -33,7 +34,7 @@ public:
         }
         const unsigned times = place.times_of(habit).load(std::memory_order_relaxed) + 1;
         place.times_of(habit).store(times < kMost ? times : kMost, std::memory_order_relaxed);
-        if (times >= kHabit) known_.store(true, std::memory_order_relaxed);
+        if (times >= kHabit) times_known_.fetch_add(1, std::memory_order_relaxed);
     }
     // Seen once without it.
     void doubt(Habit habit, const void* who) noexcept {
@@ -61,7 +62,7 @@ private:
         return (a >> 4 ^ a >> 11) % kPlaces;
     }
     std::array<Place, kPlaces> places_{};
-    Atomic<bool> known_{false};  // A
+    Atomic<unsigned> times_known_{0};  // A
 };
 
 }  // namespace bottomhalf

@@ -38,8 +38,14 @@ public:
 
     // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on; if they
     // are long ones, it does not count.
-    void begin(Worker& worker, const Work& work) noexcept;
-    bool wants_begin(const WorkerPool& pool) const noexcept { return pool.watched || habits_.any(); }
+    // gate: of the item's function.
+    void begin(Worker& worker, const Work& work, const Gate* gate) noexcept {
+        const unsigned known = habits_.times_known();
+        if (!worker.pool->watched && known == 0) return;
+        worker.habit = name_of(work, gate);
+        // Most items are of the same function as the one before, and most functions are known for nothing.
+        if (worker.habit != worker.plain || known != worker.plain_as_of) begin_known(worker, known);
+    }
     // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
     // null.
     Lane* lane_of(WorkerPool& pool, const Work& work) const noexcept;
@@ -77,6 +83,10 @@ private:
     };
     enum class Outcome : std::uint8_t { calm, changing, handed_over, over };
 
+    static const void* name_of(const Work& work, const Gate* gate) noexcept {
+        return gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
+    }
+    void begin_known(Worker& worker, unsigned known) noexcept;
     static void main(Task& self, void* monitor);
     void run();
     void take_new();

@@ -68,7 +68,16 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     void enqueue_batch(List& batch, unsigned count) noexcept;
     // An item left (ran to its end, or was cancelled); word is its data word then. What follows from it is left in
     // `after`, for the caller to run after dropping the lock.
-    void leave(std::uint64_t word, Aftermath& after) noexcept;
+    void leave(std::uint64_t word, Aftermath& after) noexcept {
+        const unsigned c = work_data::color(word);
+        if ((word & work_data::kInactive) != 0 || node != nullptr || superseded ||
+            (nr_in_flight[c] == 1 && flush_color == static_cast<int>(c))) [[unlikely]] {
+            leave_slow(word, after);
+            return;
+        }
+        --nr_in_flight[c];
+        give_place_on();
+    }
     // Starts one held-back item if the limit allows. Under the pool's lock.
     bool activate_one() noexcept;
     void add_to(WorkqueueStats& stats) const noexcept;
@@ -77,7 +86,15 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
 private:
     bool try_take_active(bool fill) noexcept;
     void activate_first() noexcept;
+    void leave_slow(std::uint64_t word, Aftermath& after) noexcept;
     void drop_active(Aftermath& after) noexcept;
+    // Of a pwq without node: a place among the active becomes free.
+    void give_place_on() noexcept {
+        if (inactive.empty() || nr_active > max_active)
+            --nr_active;
+        else
+            activate_first();
+    }
     bool take_turn() noexcept;
     void tell_held_back(Aftermath& after) noexcept;
     friend class Workqueue;

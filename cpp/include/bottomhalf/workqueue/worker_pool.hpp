@@ -52,6 +52,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     Nap nap = Nap::none;                   // L: nr_running was given up, by whom
     Lane* lane = nullptr;                  // L: of its pool: its item runs there
     const void* habit = nullptr;           // L: what the monitor knows the item's function by, or null
+    const void* plain = nullptr;           // X: a name that the monitor knew nothing of,
+    unsigned plain_as_of = 0;              // X: when it had known so many
     bool expected = false;                 // X: it began the item in Nap::expected
     Nanoseconds began = 0, began_cpu = 0;  // X: when, and with how much CPU time used
     std::uint64_t items = 0;               // L: how many it has begun: which of them runs
@@ -100,6 +102,7 @@ struct WorkerPool : Recycled<WorkerPool> {
     Domain& domain;
     const PoolKind kind;
     const int cpu;         // I: of a bound or BH pool, else kCpuUnbound
+    Cpu* const home;       // I: that one, or null
     const int nice;        // I
     unsigned width;        // L: how many runnable workers it keeps; no limit while its CPU is offline
     int bound_to;          // L: the CPU its workers are bound to: its own, or while that is offline none
@@ -172,6 +175,15 @@ struct WorkerPool : Recycled<WorkerPool> {
     void count_repatriated(Task& task) noexcept;
     // Wakes the idle worker that will help, if one is needed. True when it did. (Linux: kick_pool)
     bool kick() noexcept;
+    // kick(), for a worker that begins an item and leaves others behind. Mostly all is as it should be: as many run as
+    // may, and the monitor looks after them.
+    void kick_behind() noexcept {
+        if (worklist.empty()) return;
+        if (watched && !lingering.load(std::memory_order_relaxed) && nr_running.load() >= static_cast<int>(width))
+            [[likely]]
+            return;
+        kick();
+    }
     // Each worker that counts as running is inside an item, none between two.
     bool all_in_items() noexcept;
     // Has it lanes, and one of them no room? Then the next item may have to wait there.
