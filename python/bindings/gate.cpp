@@ -80,8 +80,13 @@ public:
     void poll(Task& self) override {
         if (self.adopted) return;
         [[gnu::tls_model("initial-exec")]] thread_local unsigned items = 0;
+        const bool offers = ++items % kItemsPerOffer == 0;
+        if (offers || g_waiting.load(std::memory_order_relaxed) != 0) [[unlikely]]
+            offer(self, offers);
+    }
+    [[gnu::noinline]] static void offer(Task& self, bool offers) {
         const bool turn_is_over = g_waiting.load(std::memory_order_relaxed) != 0 && now() - t_has_it_since > kTurn;
-        if (++items % kItemsPerOffer != 0 && !turn_is_over) return;
+        if (!offers && !turn_is_over) return;
         g_offering.push_back(&self);
         const unsigned passed = g_passed.load(std::memory_order_relaxed);
         PyEval_SaveThread();

@@ -12,9 +12,18 @@ PyObject* g_run_name = nullptr;
 
 namespace {
 
+// PyObject_CallOneArg() for what is known to be a plain function: nobody has to look whether it is callable, or whether
+// it left a result or an exception.
+PyObject* call_one_arg(PyObject* func, PyObject* arg) {
+    if (!PyFunction_Check(func)) return PyObject_CallOneArg(func, arg);
+    PyObject* stack[] = {nullptr, arg};  // the place before the arguments is the callee's to use
+    const vectorcallfunc call = reinterpret_cast<PyFunctionObject*>(func)->vectorcall;
+    return call(func, stack + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr);
+}
+
 PyObject* invoke(PyWork* w, PyObject* self) {
     return enter_python([&] {
-        return w->func != nullptr ? PyObject_CallOneArg(w->func, self) : PyObject_CallMethodNoArgs(self, g_run_name);
+        return w->func != nullptr ? call_one_arg(w->func, self) : PyObject_CallMethodNoArgs(self, g_run_name);
     });
 }
 

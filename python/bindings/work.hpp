@@ -3,6 +3,7 @@
 // A pending or running item holds one strong reference to its Python object per queueing; an idle one holds none.
 #pragma once
 
+#include "low_latency.hpp"
 #include "python.hpp"
 
 #include "bottomhalf/workqueue/deadlock.hpp"
@@ -97,7 +98,14 @@ bool keep_if_queued(W* w, Queue&& queue) {
 }
 
 // Queueing calls for Python items. They throw what the engine throws.
-bool queue_object(Workqueue& wq, PyWork* w, int cpu);
+inline bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
+    if (w->func == nullptr) [[unlikely]]
+        require_runnable(w);
+    const bool queued = keep_if_queued(w, [&] { return wq.queue(w->work, cpu); });
+    if (queued) [[likely]]
+        after_queueing(wq.domain(), w->work);
+    return queued;
+}
 bool queue_node_object(Workqueue& wq, PyWork* w, int node);
 bool queue_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);
 bool mod_delayed_object(Workqueue& wq, PyDelayedWork* w, double seconds, int cpu);

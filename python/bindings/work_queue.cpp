@@ -1,5 +1,4 @@
 // Queueing Python items, and what the engine asks about them.
-#include "low_latency.hpp"
 #include "work.hpp"
 
 #include <cstdio>
@@ -94,14 +93,6 @@ void require_runnable(PyWork* w) {
     auto* self = reinterpret_cast<PyObject*>(w);
     if (w->func == nullptr && !overrides_run(self))
         throw py::type_error(std::string(Py_TYPE(self)->tp_name) + " has neither a func nor a run() of its own");
-}
-
-bool queue_object(Workqueue& wq, PyWork* w, int cpu) {
-    if (w->func == nullptr) [[unlikely]]
-        require_runnable(w);
-    const bool queued = keep_if_queued(w, [&] { return wq.queue(w->work, cpu); });
-    if (queued) after_queueing(wq.domain(), w->work);
-    return queued;
 }
 
 bool queue_node_object(Workqueue& wq, PyWork* w, int node) {

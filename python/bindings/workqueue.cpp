@@ -29,7 +29,8 @@ int parse_cpu(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, Py_ssi
 PyObject* wq_queue(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs == 1 && kwnames == nullptr && is_work(args[0])) [[likely]] {
         try {
-            return PyBool_FromLong(queue_object(unwrap(self), reinterpret_cast<PyWork*>(args[0]), kCpuUnbound));
+            const bool queued = queue_object(unwrap(self), reinterpret_cast<PyWork*>(args[0]), kCpuUnbound);
+            return Py_NewRef(queued ? Py_True : Py_False);
         } catch (...) {
             set_python_error();
             return nullptr;

@@ -58,6 +58,8 @@ ListNode* PoolWorkqueue::stamp_batch(ListNode* newest, List& batch, unsigned& co
         Work* const work = container_of(newest, &Work::entry);
         if (pwq_of(work->data.load(std::memory_order_relaxed)) != this) break;
         ListNode* const next = newest->next;
+        // Items that were made one after the other often lie so, and are queued so.
+        __builtin_prefetch(reinterpret_cast<char*>(next) + 12 * (reinterpret_cast<char*>(next) - reinterpret_cast<char*>(newest)), 1);
         work->data.store(word, std::memory_order_relaxed);
         batch.push_front(*newest);
         ++count;

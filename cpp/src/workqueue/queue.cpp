@@ -6,47 +6,75 @@ namespace bottomhalf {
 
 using namespace work_data;
 
-Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
+inline Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     if (work.func == nullptr) [[unlikely]]
         return Fast::slow;
     WorkerPool& pool = *pwq.pool;
     const std::uint64_t claimed = reinterpret_cast<std::uint64_t>(&pwq) | kPending | kPwq | kInbox;
     std::uint64_t word = work.data.load(std::memory_order_relaxed);
     for (;;) {
-        if ((word & kPending) != 0 || depth(word) != 0) {
+        if ((word & kPending) != 0 || depth(word) != 0) [[unlikely]] {
             // A locked instruction even to say no: the caller's stores come before whatever the running instance reads.
             if (!work.data.compare_exchange_weak(word, word)) continue;
-            refuse_other_machine(work, word);
-            return Fast::refused;
+            return refused_fast(work, word);
         }
         const std::uint32_t last = pool_id(word);
-        if (last != 0 && last != pool.id) return Fast::slow;
-        if (work.data.compare_exchange_weak(word, claimed)) break;
+        if (last != pool.id && last != 0) [[unlikely]]
+            return Fast::slow;
+        if (work.data.compare_exchange_weak(word, claimed)) [[likely]]
+            break;
     }
     ListNode* head = pool.inbox.load(std::memory_order_relaxed);
     do work.entry.next = head;
     while (!pool.inbox.compare_exchange_weak(head, &work.entry));
     // Pushed first, looked second; a worker that goes idle or to sleep, or that was woken, does it in the other order.
-    if (pool.nr_running.load() < pool.wake_below.load()) {
-        RawGuard guard(pool.lock);
-        const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
-        pool.splice_inbox();
-        pool.kick();
-        // Held back by its workqueue: the next one shall not have to come this way. (Or a worker took it meanwhile and
-        // is inside it; then nothing is pending, and nobody need look.)
-        if (came && pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
-    }
+    if (pool.nr_running.load() < pool.wake_below.load()) [[unlikely]]
+        pushed_behind(pool);
     // Pushed first, looked second; who closes the workqueue says so first and looks at the inbox then.
-    return refusing_.load() ? pushed_while_closing(work) : Fast::queued;
+    if (refusing_.load()) [[unlikely]]
+        return pushed_while_closing(work);
+    return Fast::queued;
+}
+
+[[gnu::noinline]] Workqueue::Fast Workqueue::refused_fast(const Work& work, std::uint64_t word) const {
+    refuse_other_machine(work, word);
+    return Fast::refused;
+}
+
+// Fewer workers run than may.
+[[gnu::noinline]] void Workqueue::pushed_behind(WorkerPool& pool) {
+    RawGuard guard(pool.lock);
+    const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
+    pool.splice_inbox();
+    pool.kick();
+    // Held back by its workqueue: the next one shall not have to come this way. (Or a worker took it meanwhile and is
+    // inside it; then nothing is pending, and nobody need look.)
+    if (came && pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
+}
+
+bool Workqueue::queue(Work& work, int cpu) {
+    if (domain_.simulated) [[unlikely]] {
+        pass_explore_point(&domain_);
+        order_release(&work);
+    }
+    if (fast_ && !refusing_.load(std::memory_order_relaxed) && !domain_.trace.enabled()) [[likely]] {
+        Task& self = domain_.self();
+        const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
+                                              : domain_.check_cpu(cpu, "cpu");
+        const Fast how = try_fast(*pwqs_[pwqs_.size() == 1 ? 0 : c], work);
+        if (how != Fast::slow) [[likely]]
+            return how == Fast::queued;
+    }
+    return queue_locked(work, cpu);
 }
 
 // The item may have come too late for the drain: whoever gets it back is told by the locked path.
-Workqueue::Fast Workqueue::pushed_while_closing(Work& work) {
+[[gnu::noinline]] Workqueue::Fast Workqueue::pushed_while_closing(Work& work) {
     if (chained(domain_.self()) && !refuse_chained_) return Fast::queued;
     return cancel_work(work) ? Fast::slow : Fast::queued;
 }
 
-bool Workqueue::queue_slow(Work& work, int cpu) {
+[[gnu::noinline]] bool Workqueue::queue_locked(Work& work, int cpu) {
     domain_.require_alive();
     if (cpu != kCpuUnbound) domain_.check_cpu(cpu, "cpu");
     if (work.func == nullptr) throw MisuseError("work-without-function", "queue_work: the item has no function");

@@ -77,12 +77,12 @@ void Worker::begin(Task& self) noexcept {
 
 namespace {
 
-// To the lock graph a handler holds its item and its workqueue; to the access order it is a flow of its own.
+// On simulated machines: to the lock graph a handler holds its item and its workqueue; to the access order it is a flow of its own.
 class HeldWhileRunning {
 public:
     HeldWhileRunning(Domain& domain, Task& self, Work& work, PoolWorkqueue& pwq)
         // A flush barrier is nobody's item, and lies on a stack.
-        : domain_(domain.simulated && !WorkqueueSubsystem::is_flush_barrier(work) ? &domain : nullptr),
+        : domain_(!WorkqueueSubsystem::is_flush_barrier(work) ? &domain : nullptr),
           self_(self),
           work_(&work),
           pwq_(pwq) {
@@ -124,20 +124,14 @@ private:
     PoolWorkqueue& pwq_;
 };
 
-void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
-    Task& self = *worker.task;
-    // A BH worker is a softirq: what counts is what the handler added.
-    const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
-    const HeldWhileRunning held(domain, self, work, *worker.current_pwq);
-    try {
-        func(&work);
-    } catch (const MachineExit&) {
-    } catch (const std::exception& error) {
-        domain.log.write(domain.now(), LogLevel::err,
-                         "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
-    }
-    if (self.preempt_count == count && self.irqs_off == irqs_off) [[likely]]
-        return;
+[[gnu::cold, gnu::noinline]] void say_exception(Domain& domain, WorkFunction func, const std::exception& error) {
+    domain.log.write(domain.now(), LogLevel::err,
+                     "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
+}
+
+// The handler left its task as it was not before: in Linux a bug that brings the CPU down with it.
+[[gnu::cold, gnu::noinline]] void undo_leaked(Task& self, Domain& domain, WorkFunction func, std::uint32_t count,
+                                              std::uint32_t irqs_off) {
     char text[200];
     std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
                   self.name, self.pid.load(), self.preempt_count, self.irqs_off);
@@ -147,11 +141,35 @@ void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func)
     while ((self.preempt_count & preempt::kSoftirqMask) > (count & preempt::kSoftirqMask)) local_bh_enable(self);
 }
 
+void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
+    Task& self = *worker.task;
+    // A BH worker is a softirq: what counts is what the handler added.
+    const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
+    try {
+        if (domain.simulated) [[unlikely]] {
+            const HeldWhileRunning held(domain, self, work, *worker.current_pwq);
+            func(&work);
+        } else {
+            func(&work);
+        }
+    } catch (const MachineExit&) {
+    } catch (const std::exception& error) {
+        say_exception(domain, func, error);
+    }
+    if (self.preempt_count != count || self.irqs_off != irqs_off) [[unlikely]]
+        undo_leaked(self, domain, func, count, irqs_off);
+}
+
 // What a traced item is called, for the end of its run: it may be gone by then.
 struct TracedItem {
     std::string name;
     std::uint32_t number;
 };
+[[gnu::cold, gnu::noinline]] void trace_end(Worker& worker, const TracedItem& item) {
+    Domain& domain = worker.pool->domain;
+    BH_TRACE(domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_end", "work=w%u function=%s",
+             item.number, item.name.c_str());
+}
 [[gnu::cold, gnu::noinline]] std::unique_ptr<TracedItem> trace_start(Worker& worker, Work& work) {
     Domain& domain = worker.pool->domain;
     auto item = std::make_unique<TracedItem>(
@@ -175,8 +193,7 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     ++worker.items;
     pool.hash_add(worker);
     work.entry.unlink();
-    const bool intensive = (pwq->wq->flags() & wq_flag::kCpuIntensive) != 0;
-    if (intensive) {
+    if ((pwq->wq->flags() & wq_flag::kCpuIntensive) != 0) [[unlikely]] {
         worker.set_flags(Worker::kCpuIntensive);
         // What came while it counted lies where nobody looks any more. First the count, then the look, as in
         // doze_off().
@@ -187,7 +204,7 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     pool.watch_behind();
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
-    if (counts) {
+    if (counts) [[likely]] {
         ++pwq->started;
         worker.habit = nullptr;
         if (pool.monitor != nullptr) pool.monitor->begin(worker, work, pass.held());
@@ -204,13 +221,11 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     call_handler(worker, pool.domain, work, func);
     if (counts) explore_point(pool.domain);
 
-    // Tracing began while it ran: its object may be gone, the function is not.
-    if (trace_item == nullptr && pool.domain.trace.enabled()) [[unlikely]]
-        trace_item = std::make_unique<TracedItem>(
-            TracedItem{describe_function(pool.domain, nullptr, func), pool.domain.trace.id_of(&work)});
     if (trace_item != nullptr) [[unlikely]]
-        BH_TRACE(pool.domain, worker.task->cpu.load(), *worker.task, "workqueue_execute_end", "work=w%u function=%s",
-                 trace_item->number, trace_item->name.c_str());
+        trace_end(worker, *trace_item);
+    else if (pool.domain.trace.enabled()) [[unlikely]]
+        // Tracing began while it ran: its object may be gone, the function is not.
+        trace_end(worker, {describe_function(pool.domain, nullptr, func), pool.domain.trace.id_of(&work)});
     Gate* const gate = pass.held();
     if (gate != nullptr) gate->poll(*worker.task);
     if (worker.expected) [[unlikely]]
@@ -223,7 +238,8 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
         worker.wake_up();
     if (worker.lane != nullptr) [[unlikely]]
         worker.leave_lane();
-    if (worker.has(Worker::kCpuIntensive)) worker.clear_flags(Worker::kCpuIntensive);
+    if (worker.has(Worker::kCpuIntensive)) [[unlikely]]
+        worker.clear_flags(Worker::kCpuIntensive);
     pool.hash_remove(worker);
     worker.current_work = nullptr;
     worker.current_func = nullptr;
@@ -231,7 +247,7 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
     worker.desc[0] = '\0';
     Aftermath after;
     pwq->leave(word, after);
-    if (after.any()) {
+    if (after.any()) [[unlikely]] {
         pool.lock.unlock();
         after.run();
         pool.lock.lock();

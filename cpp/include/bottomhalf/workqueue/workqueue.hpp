@@ -63,27 +63,7 @@ public:
     // Linux: queue_work_on / queue_work (cpu = kCpuUnbound: the caller's). False when the item was pending or disabled.
     // Every store before a call that returned true is visible to the handler. CONTEXT: any; never sleeps.
     // Throws WorkqueueDestroyed, WorkqueueDraining, MachineHalted, InvalidArgument (cpu).
-    bool queue(Work& work, int cpu = kCpuUnbound) {
-        if (domain_.simulated) [[unlikely]] {
-            pass_explore_point(&domain_);
-            order_release(&work);
-        }
-        if (fast_ && !refusing_.load(std::memory_order_relaxed) && !domain_.trace.enabled()) [[likely]] {
-            Task& self = domain_.self();
-            const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
-                                                  : domain_.check_cpu(cpu, "cpu");
-            PoolWorkqueue* pwq = pwqs_[pwqs_.size() == 1 ? 0 : c];
-            switch (try_fast(*pwq, work)) {
-                case Fast::queued:
-                    return true;
-                case Fast::refused:
-                    return false;
-                case Fast::slow:
-                    break;
-            }
-        }
-        return queue_slow(work, cpu);
-    }
+    bool queue(Work& work, int cpu = kCpuUnbound);
 
     // Linux: flush_workqueue: waits for everything queued before the call, held-back items included; not for later
     // ones, requeues or timers. Throws DeadlockError from an item of its own, TimedOut, Interrupted. CONTEXT: task, may
@@ -138,7 +118,9 @@ private:
 
     Fast try_fast(PoolWorkqueue& pwq, Work& work);
     Fast pushed_while_closing(Work& work);
-    bool queue_slow(Work& work, int cpu);
+    bool queue_locked(Work& work, int cpu);
+    Fast refused_fast(const Work& work, std::uint64_t word) const;
+    void pushed_behind(WorkerPool& pool);
     bool chained(Task& self) const noexcept;
     [[noreturn]] void refuse(const Work& work) const;
     void refuse_other_machine(const Work& work, std::uint64_t word) const;
