@@ -86,8 +86,7 @@ public:
           self_(self),
           work_(&work),
           pwq_(pwq) {
-        if (domain_ == nullptr) [[likely]]
-            return;
+        if (domain_ == nullptr) return;
         if (LockGraph* graph = domain.lock_graph.get()) {
             graph->taken(self, pwq.wq, [&] { return lock_name(*pwq.wq); });
             graph->taken(self, work_, [&] { return lock_name(domain, work); });
@@ -102,8 +101,7 @@ public:
             domain.access_order->acquire(self, &pwq, Handover::end);
     }
     ~HeldWhileRunning() {
-        if (domain_ == nullptr) [[likely]]
-            return;
+        if (domain_ == nullptr) return;
         if (LockGraph* graph = domain_->lock_graph.get()) {
             graph->released(self_, work_);
             graph->released(self_, pwq_.wq);
@@ -179,10 +177,8 @@ struct TracedItem {
     return item;
 }
 
-}  // namespace
-
-void process_one_work(Worker& worker, Work& work, GatePass& pass) {
-    WorkerPool& pool = *worker.pool;
+// process_one_work(), in the loop that calls it most.
+[[gnu::always_inline]] inline void run_item(Worker& worker, WorkerPool& pool, Work& work, GatePass& pass) {
     const std::uint64_t word = work.data.load(std::memory_order_relaxed);
     PoolWorkqueue* const pwq = pwq_of(word);
     const WorkFunction func = work.func;
@@ -253,8 +249,6 @@ void process_one_work(Worker& worker, Work& work, GatePass& pass) {
         pool.lock.lock();
     }
 }
-
-namespace {
 
 // Before a worker parks it looks around for a moment: to park and to be woken costs both sides microseconds, in which a
 // steady producer makes dozens of items. It counts as running meanwhile, so producers only push; it looks at their line
@@ -335,8 +329,12 @@ Work* next_work(Worker& worker, GatePass& pass) {
             }
         }
         Work* work = container_of(first, &Work::entry);
-        Gate* gate = gate_of(work->func);
-        if (gate != pass.held()) {
+        if (work->func != worker.gated) [[unlikely]] {
+            worker.gated = work->func;
+            worker.gate = gate_of(work->func);
+        }
+        Gate* gate = worker.gate;
+        if (gate != pass.held()) [[unlikely]] {
             // The item stays queued meanwhile: it can be cancelled, or taken by another worker.
             pool.lock.unlock();
             pass.want(gate);
@@ -356,13 +354,15 @@ Work* next_work(Worker& worker, GatePass& pass) {
 
 }  // namespace
 
+void process_one_work(Worker& worker, Work& work, GatePass& pass) { run_item(worker, *worker.pool, work, pass); }
+
 void process_items(Worker& worker, GatePass& pass) {
     WorkerPool& pool = *worker.pool;
     // Linux offers the CPU after every item, or one that requeues itself without end would keep it for ever. On the
     // host the system sees to that.
     const bool offers_cpu = pool.domain.substrate->simulated();
     while (Work* work = next_work(worker, pass)) {
-        process_one_work(worker, *work, pass);
+        run_item(worker, pool, *work, pass);
         if (!offers_cpu) [[likely]]
             continue;
         worker.cpu_used = worker.cpu_charged = 0;

@@ -52,6 +52,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     Nap nap = Nap::none;                   // L: nr_running was given up, by whom
     Lane* lane = nullptr;                  // L: of its pool: its item runs there
     const void* habit = nullptr;           // L: what the monitor knows the item's function by, or null
+    WorkFunction gated = nullptr;          // X: the last item's function,
+    Gate* gate = nullptr;                  // X: and its gate
     const void* plain = nullptr;           // X: a name that the monitor knew nothing of,
     unsigned plain_as_of = 0;              // X: when it had known so many
     bool expected = false;                 // X: it began the item in Nap::expected

@@ -102,7 +102,6 @@ private:
     friend struct Aftermath;
     friend bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer);
     friend bool refuse_claimed(Workqueue& wq, Work& work, bool from_timer);
-    friend void process_one_work(Worker& worker, Work& work, GatePass& pass);
 
     enum class Fast : std::uint8_t { queued, refused, slow };
     struct Flusher {
