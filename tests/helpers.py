@@ -304,8 +304,8 @@ def cpu_held(m, cpu, section="bh_off"):
 def threads():
     """The native ids of this process's threads; without those that simulated machines leave for the next one: who looks
     after them, and the fibers where they are threads."""
-    # The system cuts its list short where it comes to a thread that is just ending: until two of them agree. A CPU that
-    # stands still in the middle of that (a virtual one may) would cut both; reading the status waits until it has ended.
+    # The system cuts its list short where it comes to a thread that is just ending: until two of them agree. A virtual
+    # CPU may stand still in the middle of that and have both cut; reading the status waits until it has gone on.
     listed, before = os.listdir("/proc/self/task"), None
     while listed != before:
         Path("/proc/self/status").read_text()

@@ -22,9 +22,8 @@ PyObject* call_one_arg(PyObject* func, PyObject* arg) {
 }
 
 PyObject* invoke(PyWork* w, PyObject* self) {
-    return enter_python([&] {
-        return w->func != nullptr ? call_one_arg(w->func, self) : PyObject_CallMethodNoArgs(self, g_run_name);
-    });
+    return enter_python(
+        [&] { return w->func != nullptr ? call_one_arg(w->func, self) : PyObject_CallMethodNoArgs(self, g_run_name); });
 }
 
 }  // namespace

@@ -86,7 +86,9 @@ Lane* Monitor::lane_of(WorkerPool& pool, const void* habit) const noexcept {
     return habits_.has(Habit::keeps_gate, habit) ? &pool.inside : nullptr;
 }
 
-Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept { return lane_of(pool, name_of(work, gate_of(work.func))); }
+Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept {
+    return lane_of(pool, name_of(work, gate_of(work.func)));
+}
 
 void Monitor::end(Worker& worker) noexcept {
     worker.expected = false;

@@ -52,14 +52,18 @@ void PoolWorkqueue::enqueue(Work& work, std::uint64_t extra_bits) noexcept {
 }
 
 ListNode* PoolWorkqueue::stamp_batch(ListNode* newest, List& batch, unsigned& count) noexcept {
-    const std::uint64_t word = reinterpret_cast<std::uint64_t>(this) | kPending | kPwq | kInactive |
-                               std::uint64_t{work_color} << kColorShift;
+    const std::uint64_t word =
+        reinterpret_cast<std::uint64_t>(this) | kPending | kPwq | kInactive | std::uint64_t{work_color} << kColorShift;
     while (newest != nullptr) {
         Work* const work = container_of(newest, &Work::entry);
         if (pwq_of(work->data.load(std::memory_order_relaxed)) != this) break;
         ListNode* const next = newest->next;
-        // Items that were made one after the other often lie so, and are queued so.
-        __builtin_prefetch(reinterpret_cast<char*>(next) + 12 * (reinterpret_cast<char*>(next) - reinterpret_cast<char*>(newest)), 1);
+        // Cold memory, and the next address is known only when this one has come; but items that were made one after
+        // the other often lie so, and are queued so. The word lies before the entry, perhaps in another line.
+        const char* const ahead = reinterpret_cast<char*>(next) + 12 * (reinterpret_cast<std::intptr_t>(next) -
+                                                                        reinterpret_cast<std::intptr_t>(newest));
+        __builtin_prefetch(ahead, 1);
+        __builtin_prefetch(ahead - sizeof(Work::data), 1);
         work->data.store(word, std::memory_order_relaxed);
         batch.push_front(*newest);
         ++count;
@@ -82,10 +86,14 @@ void PoolWorkqueue::enqueue_batch(List& batch, unsigned count) noexcept {
 }
 
 void PoolWorkqueue::activate_first() noexcept {
-    ListNode* first = inactive.front();
+    ListNode* first = inactive.begin();
     Work* work = container_of(first, &Work::entry);
-    work->data.store(work->data.load(std::memory_order_relaxed) & ~kInactive, std::memory_order_relaxed);
-    move_linked(first, pool->worklist);
+    const std::uint64_t word = work->data.load(std::memory_order_relaxed) & ~kInactive;
+    work->data.store(word, std::memory_order_relaxed);
+    if ((word & kLinked) == 0) [[likely]]
+        inactive.move_front(pool->worklist);
+    else
+        move_linked(first, pool->worklist);
     // A long queue is cold memory by the time its items run. This one runs some max_active items from now; the object
     // that holds an item usually begins in the line before it.
     if (ListNode* ahead = inactive.front()) {

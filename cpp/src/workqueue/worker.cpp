@@ -77,7 +77,8 @@ void Worker::begin(Task& self) noexcept {
 
 namespace {
 
-// On simulated machines: to the lock graph a handler holds its item and its workqueue; to the access order it is a flow of its own.
+// On simulated machines: to the lock graph a handler holds its item and its workqueue; to the access order it is a flow
+// of its own.
 class HeldWhileRunning {
 public:
     HeldWhileRunning(Domain& domain, Task& self, Work& work, PoolWorkqueue& pwq)
@@ -128,8 +129,7 @@ private:
 }
 
 // The handler left its task as it was not before: in Linux a bug that brings the CPU down with it.
-[[gnu::cold, gnu::noinline]] void undo_leaked(Task& self, Domain& domain, WorkFunction func, std::uint32_t count,
-                                              std::uint32_t irqs_off) {
+[[gnu::cold, gnu::noinline]] void undo_leaked(Task& self, Domain& domain, std::uint32_t count, std::uint32_t irqs_off) {
     char text[200];
     std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
                   self.name, self.pid.load(), self.preempt_count, self.irqs_off);
@@ -155,7 +155,7 @@ void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func)
         say_exception(domain, func, error);
     }
     if (self.preempt_count != count || self.irqs_off != irqs_off) [[unlikely]]
-        undo_leaked(self, domain, func, count, irqs_off);
+        undo_leaked(self, domain, count, irqs_off);
 }
 
 // What a traced item is called, for the end of its run: it may be gone by then.

@@ -40,7 +40,14 @@ PoolWorkqueue* pwq_of_node(ListNode* node) noexcept {
 }  // namespace
 
 WorkerPool::WorkerPool(Domain& d, PoolKind k, int c, int n, unsigned w, int nr, const TaskLimits* l)
-    : domain(d), kind(k), cpu(c), home(c == kCpuUnbound ? nullptr : &d.cpu(static_cast<unsigned>(c))), nice(n), width(w), bound_to(c), number(nr) {
+    : domain(d),
+      kind(k),
+      cpu(c),
+      home(c == kCpuUnbound ? nullptr : &d.cpu(static_cast<unsigned>(c))),
+      nice(n),
+      width(w),
+      bound_to(c),
+      number(nr) {
     wake_below.store(static_cast<int>(w));
     if (l != nullptr) {
         limits = *l;

@@ -1,4 +1,6 @@
 // max_active: how many items of a workqueue are active at once, by the recorded figures.
+#include <random>
+
 #include "support/machine_fixture.hpp"
 
 namespace bottomhalf::testing {
@@ -125,6 +127,46 @@ TEST_P(MaxActive, PoolWorkqueuesThatWaitAreServedInTurn) {
     gate.let_go();
     wq->flush();
     EXPECT_EQ(order, (std::vector<int>{0, 3, 1, 4, 2, 5}));
+}
+
+// Producers push past the pool's lock, and whoever takes it next accounts for what lies there: in one go if it is of
+// one workqueue, in pieces if not. While tracing is on, every push takes the lock: the items must start in the same
+// order.
+TEST_P(MaxActive, PushesPastTheLockComeOutAsIfEachHadTakenIt) {
+    constexpr int kItems = 40;
+    for (unsigned seed = 0; seed < 60; ++seed) {
+        std::vector<int> orders[2];
+        for (int locked : {0, 1}) {
+            const std::shared_ptr<Workqueue> wq[] = {wqs().alloc("a", 0, 2), wqs().alloc("b", 0, 1),
+                                                     wqs().alloc("c", 0, 8)};
+            std::vector<int>& order = orders[locked];
+            std::vector<std::unique_ptr<Item>> items;
+            for (int i = 0; i < kItems; ++i)
+                items.push_back(std::make_unique<Item>([&order, i] { order.push_back(i); }));
+            Busy busy;
+            wqs().system(SystemWq::percpu)->queue(busy.work, 0);
+            wait(busy.started);
+            if (locked != 0) domain().trace.start();
+            std::minstd_rand random(seed);
+            // Runs of the same workqueue: long, short, and one alone.
+            const unsigned most = 1 + seed % 20;
+            for (int i = 0; i < kItems;) {
+                Workqueue& to = *wq[random() % 3];
+                for (unsigned n = 1 + random() % most; n != 0 && i < kItems; --n, ++i) to.queue(items[i]->work, 0);
+                if (random() % 4 == 0) {
+                    EXPECT_NE(to.in_flight(), 0u);  // takes the lock, too
+                }
+            }
+            // One is taken out of the middle.
+            EXPECT_TRUE(cancel_work(items[random() % kItems]->work));
+            busy.let_go();
+            for (auto& each : wq) each->flush();
+            domain().trace.stop();
+            for (auto& each : wq) EXPECT_EQ(each->in_flight() + each->active(), 0u);
+        }
+        EXPECT_EQ(orders[0].size(), kItems - 1u);
+        EXPECT_EQ(orders[0], orders[1]) << "seed " << seed;
+    }
 }
 
 TEST_P(MaxActive, MisuseIsRefused) {

@@ -57,6 +57,13 @@ public:
         if (n != nullptr) n->unlink();
         return n;
     }
+    // Moves the first node, which there is, to the tail of another list.
+    void move_front(List& to) noexcept {
+        ListNode* const n = head_.next;
+        head_.next = n->next;
+        n->next->prev = &head_;
+        n->insert_before(to.head_);
+    }
     // Moves every node of other to this list's tail.
     void splice_back(List& other) noexcept {
         if (other.empty()) return;

@@ -63,7 +63,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     WorkFunction current_func = nullptr;   // L to write
     PoolWorkqueue* current_pwq = nullptr;  // L to write
     std::uint64_t current_word = 0;        // L: colour and INACTIVE bit of the item, for PoolWorkqueue::leave
-    Worker* hash_next = nullptr;           // L: busy hash
+    Worker* hash_next = nullptr;           // L: busy hash,
+    Worker** hash_head = nullptr;          // L: and where in it
     List scheduled;                        // L: items that only this worker may run next
     ListNode idle_node;                    // L
     ListNode pool_node;                    // L
@@ -212,12 +213,12 @@ struct WorkerPool : Recycled<WorkerPool> {
     }
     Worker* find_executing(const Work* work) noexcept { return find_executing(work, work->func); }
     void hash_add(Worker& worker) noexcept {
-        Worker*& head = busy[bucket(worker.current_work)];
-        worker.hash_next = head;
-        head = &worker;
+        worker.hash_head = &busy[bucket(worker.current_work)];
+        worker.hash_next = *worker.hash_head;
+        *worker.hash_head = &worker;
     }
     void hash_remove(Worker& worker) noexcept {
-        Worker** link = &busy[bucket(worker.current_work)];
+        Worker** link = worker.hash_head;
         while (*link != &worker) link = &(*link)->hash_next;
         *link = worker.hash_next;
     }
