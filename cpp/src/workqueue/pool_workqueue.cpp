@@ -60,10 +60,10 @@ ListNode* PoolWorkqueue::stamp_batch(ListNode* newest, List& batch, unsigned& co
         ListNode* const next = newest->next;
         // Cold memory, and the next address is known only when this one has come; but items that were made one after
         // the other often lie so, and are queued so. The word lies before the entry, perhaps in another line.
-        const char* const ahead = reinterpret_cast<char*>(next) + 12 * (reinterpret_cast<std::intptr_t>(next) -
-                                                                        reinterpret_cast<std::intptr_t>(newest));
-        __builtin_prefetch(ahead, 1);
-        __builtin_prefetch(ahead - sizeof(Work::data), 1);
+        const auto here = reinterpret_cast<std::uintptr_t>(newest), there = reinterpret_cast<std::uintptr_t>(next);
+        const std::uintptr_t ahead = there + 12 * (there - here);
+        __builtin_prefetch(reinterpret_cast<void*>(ahead), 1);
+        __builtin_prefetch(reinterpret_cast<void*>(ahead - sizeof(Work::data)), 1);
         work->data.store(word, std::memory_order_relaxed);
         batch.push_front(*newest);
         ++count;
