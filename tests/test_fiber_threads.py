@@ -316,10 +316,10 @@ def test_a_handler_that_blocks_is_reported():
 import time
 import bottomhalf as bh
 from bottomhalf import _core
-_core._stall_patience(0.02)
 with bh.Machine(cpus=1, simulated=True) as machine:
     def blocks():
         bh.sleep(1)
+        _core._stall_patience(0.02)  # from here on: on a busy computer its thread may take longer to begin
         while not any("blocks for real" in str(line) for line in machine.log):
             time.sleep(0.2)
     machine.spawn(blocks).join()
