@@ -62,7 +62,7 @@ void Monitor::expect_another(const Work& next) noexcept {
     if (records_ && !habits_.has(Habit::sleeps, name_of(next, gate_of(next.func)))) watcher_->notify();
 }
 
-void Monitor::begin_known(Worker& worker, unsigned known) noexcept {
+void Monitor::begin_slow(Worker& worker, unsigned known) noexcept {
     const bool sleeps = habits_.has(Habit::sleeps, worker.habit);
     Lane* const lane = lane_of(*worker.pool, worker.habit);
     if (!sleeps && lane == nullptr) {

@@ -16,7 +16,8 @@ inline Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
         if ((word & kPending) != 0 || depth(word) != 0) [[unlikely]] {
             // A locked instruction even to say no: the caller's stores come before whatever the running instance reads.
             if (!work.data.compare_exchange_weak(word, word)) continue;
-            return refused_fast(work, word);
+            refuse_other_machine(work, word);
+            return Fast::refused;
         }
         const std::uint32_t last = pool_id(word);
         if (last != pool.id && last != 0) [[unlikely]]
@@ -36,12 +37,8 @@ inline Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     return Fast::queued;
 }
 
-[[gnu::noinline]] Workqueue::Fast Workqueue::refused_fast(const Work& work, std::uint64_t word) const {
-    refuse_other_machine(work, word);
-    return Fast::refused;
-}
-
-// Fewer workers run than may.
+// Fewer workers run than may. Out of line, like the other rare ends of try_fast(): the common one then saves no
+// registers for them.
 [[gnu::noinline]] void Workqueue::pushed_behind(WorkerPool& pool) {
     RawGuard guard(pool.lock);
     const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
@@ -86,7 +83,7 @@ bool Workqueue::queue(Work& work, int cpu) {
     return queue_claimed(*this, work, cpu, false);
 }
 
-void Workqueue::refuse_other_machine(const Work& work, std::uint64_t word) const {
+[[gnu::noinline]] void Workqueue::refuse_other_machine(const Work& work, std::uint64_t word) const {
     const PoolWorkqueue* pwq = pwq_of(word);
     if (pwq != nullptr && &pwq->pool->domain != &domain_) belongs_to(work, pwq->pool->domain.name);
 }

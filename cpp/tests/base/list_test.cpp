@@ -41,6 +41,32 @@ TEST(List, KeepsItsOrder) {
     EXPECT_FALSE(e[0].node.linked());
 }
 
+TEST(List, MovesTheFrontToAnotherTail) {
+    List a, b;
+    Entry e[5];
+    for (int i = 0; i < 5; ++i) {
+        e[i].value = i;
+        a.push_back(e[i].node);
+    }
+    a.split_front(e[0].node, b);
+    EXPECT_TRUE(b.empty());
+    a.split_front(e[2].node, b);
+    EXPECT_EQ(values(a), (std::vector<int>{2, 3, 4}));
+    EXPECT_EQ(values(b), (std::vector<int>{0, 1}));
+    a.move_front(b);
+    EXPECT_EQ(values(a), (std::vector<int>{3, 4}));
+    EXPECT_EQ(values(b), (std::vector<int>{0, 1, 2}));
+    a.split_front(*a.end(), b);
+    EXPECT_TRUE(a.empty());
+    EXPECT_EQ(values(b), (std::vector<int>{0, 1, 2, 3, 4}));
+    // Both ways: the links back as well.
+    for (int i = 4; i >= 0; --i) {
+        EXPECT_EQ(b.back(), &e[i].node);
+        e[i].node.unlink();
+    }
+    EXPECT_TRUE(b.empty());
+}
+
 TEST(List, SplicesToTheTail) {
     List a, b;
     Entry e[4];

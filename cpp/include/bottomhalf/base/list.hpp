@@ -65,16 +65,9 @@ public:
         n->insert_before(to.head_);
     }
     // Moves every node of other to this list's tail.
-    void splice_back(List& other) noexcept {
-        if (other.empty()) return;
-        ListNode *first = other.head_.next, *last = other.head_.prev;
-        first->prev = head_.prev;
-        head_.prev->next = first;
-        last->next = &head_;
-        head_.prev = last;
-        other.head_.next = other.head_.prev = &other.head_;
-    }
-    // Moves the nodes from the front up to `end` (a node of this list, or end() for all) to the tail of another list.
+    void splice_back(List& other) noexcept { other.split_front(other.head_, *this); }
+    // Moves the nodes from the front up to, but without, `end` (a node of this list, or end() for all) to the tail of
+    // another list.
     void split_front(ListNode& end, List& to) noexcept {
         ListNode *first = head_.next, *last = end.prev;
         if (first == &end) return;

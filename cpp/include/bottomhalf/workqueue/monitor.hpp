@@ -44,7 +44,7 @@ public:
         if (!worker.pool->watched && known == 0) return;
         worker.habit = name_of(work, gate);
         // Most items are of the same function as the one before, and most functions are known for nothing.
-        if (worker.habit != worker.plain || known != worker.plain_as_of) begin_known(worker, known);
+        if (worker.habit != worker.plain || known != worker.plain_as_of) begin_slow(worker, known);
     }
     // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
     // null.
@@ -86,7 +86,7 @@ private:
     static const void* name_of(const Work& work, const Gate* gate) noexcept {
         return gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
     }
-    void begin_known(Worker& worker, unsigned known) noexcept;
+    void begin_slow(Worker& worker, unsigned known) noexcept;
     static void main(Task& self, void* monitor);
     void run();
     void take_new();

@@ -118,7 +118,6 @@ private:
     Fast try_fast(PoolWorkqueue& pwq, Work& work);
     Fast pushed_while_closing(Work& work);
     bool queue_locked(Work& work, int cpu);
-    Fast refused_fast(const Work& work, std::uint64_t word) const;
     void pushed_behind(WorkerPool& pool);
     bool chained(Task& self) const noexcept;
     [[noreturn]] void refuse(const Work& work) const;
