@@ -7,12 +7,13 @@
 #include <cstring>
 
 #include "bottomhalf/base/thread_number.hpp"
+#include "sched/running_task.hpp"
 
 namespace bottomhalf {
 
-namespace {
+constinit thread_local Task* t_current = nullptr;
 
-[[gnu::tls_model("initial-exec")]] thread_local Task* t_current = nullptr;
+namespace {
 
 // Every domain of the process, for fork(): threads do not survive it, so the child's machines are dead.
 struct DomainRegistry {

@@ -1,6 +1,7 @@
 // Arming, and the clock events that follow from it.
 #include "bottomhalf/time/timer.hpp"
 
+#include "sched/running_task.hpp"
 #include "timer_base.hpp"
 
 namespace bottomhalf {
@@ -96,7 +97,7 @@ void TimerSubsystem::program(unsigned cpu) noexcept {
 }
 
 TimerSubsystem::Base& TimerSubsystem::base_for(const Timer& timer, unsigned cpu, bool named) noexcept {
-    const std::uint32_t flags = timer.flags;
+    const std::uint32_t flags = timer_flags(timer);
     const BaseKind kind = (flags & kTimerDeferrable) != 0        ? BaseKind::deferrable
                           : named || (flags & kTimerPinned) != 0 ? BaseKind::pinned
                                                                  : BaseKind::global;
@@ -158,6 +159,7 @@ void TimerSubsystem::leave_foreign(Timer& timer, std::uint32_t slot) const {
 
 void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned bucket, Jiffies fires) noexcept {
     timer.expires = expires;
+    set_timer_bucket(timer, bucket);
     base.wheel.enqueue(timer.node, bucket, fires);
     if (gate_of(timer.function) != nullptr) domain_.softirqs->count_gated(Softirq::timer, base.cpu, 1);
     if (domain_.trace.enabled()) [[unlikely]]
@@ -165,30 +167,41 @@ void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned
 }
 
 // The commonest of all, in as few instructions as it takes (the processor fetches only as many far timers at once as
-// fit into its window of instructions): a pending timer moves within the base it belongs to. False: nothing was done.
-bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
-    const Task* task = current_task();
-    if (task == nullptr || task->domain.load(std::memory_order_relaxed) != &domain_) return false;
-    const unsigned cpu = static_cast<unsigned>(task->cpu.load(std::memory_order_relaxed));
-    // A branch that is foreseen, not arithmetic on the flags: the wheel's part is done while the timer is on its way.
+// fit into its window of instructions): a pending timer moves within the base it belongs to, and stays behind the
+// timer that fires next, so that neither the clock nor the clock event matters: whoever made that one the next has set
+// the event, or looks at this base before it does. False: nothing was done.
+[[gnu::noinline]] bool TimerSubsystem::rearm_here(Timer& timer, Jiffies expires) noexcept {
+    // They come while the lock, which lets no later access begin, is taken.
+    __builtin_prefetch(&timer, 1);
+    __builtin_prefetch(&timer.base, 1);
+    const Task* task = running_task();
+    if (task == nullptr || task->domain.load(std::memory_order_relaxed) != &domain_ || domain_.trace.enabled())
+        [[unlikely]]
+        return false;
+    const auto cpu = static_cast<unsigned>(task->cpu.load(std::memory_order_relaxed));
     Base& base = *bases_[cpu * kBaseKinds + static_cast<unsigned>(BaseKind::global)];
-    if (timer.base.load(std::memory_order_relaxed) != base.slot ||
-        (timer.flags & (kTimerDeferrable | kTimerPinned)) != 0 || domain_.trace.enabled())
+    if (!base.lock.try_lock()) [[unlikely]]
         return false;
-    RawGuard guard(base.lock);
-    if (timer.base.load(std::memory_order_relaxed) != base.slot || !timer.node.pending() || base.stopped ||
-        base.due_end != 0 || expires == timer.expires)
-        return false;
-    Jiffies fires = 0;
-    bool settled = false;
-    const unsigned bucket = base.wheel.bucket_of(expires, fires, settled);
-    if (!settled || fires < per_cpu_[cpu]->programmed.load(std::memory_order_relaxed)) return false;
-    timer.expires = expires;
-    // Put off, it stays where it hangs; the clock event that comes there in vain is one that nobody sees on the host,
-    // while virtual time must not stop at an instant at which nothing happens.
-    if (bucket != TimerWheel::bucket_of(timer.node) &&
-        (domain_.simulated || !base.wheel.defer(timer.node, bucket, fires)))
-        base.wheel.move(timer.node, bucket, fires);
+    unsigned bucket = 0, left = TimerWheel::kNone;
+    // Bound to this base and pending: it is neither pinned nor deferrable, and the base is not offline.
+    const bool here = timer.base.load(std::memory_order_relaxed) == base.slot && timer.node.pending() &&
+                      !base.stopped && base.due_end == 0 && expires != timer.expires &&
+                      base.wheel.settled_bucket_of(expires, bucket);
+    if (here) [[likely]] {
+        timer.expires = expires;
+        // Else it hangs where it should.
+        if (set_timer_bucket(timer, bucket)) left = base.wheel.move(timer.node, bucket);
+    }
+    if (left != TimerWheel::kNone) [[unlikely]]
+        return rearmed_the_last_of(base, left);
+    base.lock.unlock();
+    return here;
+}
+
+// The rest of it, apart, so that the usual case saves no registers for a call.
+bool TimerSubsystem::rearmed_the_last_of(Base& base, unsigned bucket) noexcept {
+    base.wheel.emptied(bucket);
+    base.lock.unlock();
     return true;
 }
 
@@ -224,8 +237,7 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
     if (pending) {
         if (base == &target && base->due_end == 0) {
             place();
-            if (bucket ==
-                TimerWheel::bucket_of(timer.node)) {  // it hangs where it should: only what was asked for changes
+            if (bucket == timer_bucket(timer)) {  // it hangs where it should: only what was asked for changes
                 timer.expires = expires;
                 base->lock.unlock();
                 return true;
@@ -269,7 +281,8 @@ void TimerSubsystem::trace_start(Base& base, Timer& timer, Jiffies fires) noexce
     domain_.trace.emit(domain_.now(), static_cast<int>(base.cpu), caller.context, caller.name, "timer_start",
                        "timer=m%u function=f%u expires=%llu bucket_expiry=%llu now=%llu flags=0x%x",
                        domain_.trace.id_of(&timer), domain_.trace.id_of(reinterpret_cast<void*>(timer.function)),
-                       number(timer.expires), number(fires), number(domain_.jiffies()), timer.flags & kTimerFlags);
+                       number(timer.expires), number(fires), number(domain_.jiffies()),
+                       timer_flags(timer) & kTimerFlags);
 }
 
 std::size_t TimerSubsystem::armed() const {

@@ -40,6 +40,18 @@ struct alignas(64) TimerSubsystem::Base : Recycled<TimerSubsystem::Base> {
     WaitQueue waiters;
 };
 
+// The bucket lives in the flags' upper bits and changes under the base's lock, while others look at the lower bits.
+inline std::uint32_t timer_flags(const Timer& timer) noexcept {
+    return __atomic_load_n(&timer.flags, __ATOMIC_RELAXED);
+}
+inline unsigned timer_bucket(const Timer& timer) noexcept { return timer_flags(timer) >> 22; }
+// False: it is that one already.
+inline bool set_timer_bucket(Timer& timer, unsigned bucket) noexcept {
+    const std::uint32_t flags = timer_flags(timer);
+    if (flags >> 22 == bucket) return false;
+    __atomic_store_n(&timer.flags, (flags & 0x3fffff) | bucket << 22, __ATOMIC_RELAXED);
+    return true;
+}
 inline Timer* timer_of(WheelNode* node) noexcept { return container_of(node, &Timer::node); }
 
 std::uint32_t timer_table_add(std::vector<std::unique_ptr<TimerSubsystem::Base>>& bases);

@@ -73,7 +73,7 @@ private:
 };
 
 bool take_sync(Timer& timer, Task& self, Nanoseconds deadline, Shutdown shutdown, const char* call) {
-    if (preempt::in_hardirq(self.preempt_count) && (timer.flags & kTimerIrqsafe) == 0)
+    if (preempt::in_hardirq(self.preempt_count) && (timer_flags(timer) & kTimerIrqsafe) == 0)
         throw MisuseError("delete-sync-in-hardirq", std::string(call) +
                                                         " in a hard interrupt handler may wait for the very softirq it "
                                                         "interrupted; use timer_delete(), or move it to a work item");

@@ -61,7 +61,7 @@ void TimerSubsystem::run_base(Base& base, Task& self, GatePass& pass) {
         // and whoever has it may be about to delete this very timer. Interrupts go off before a gate is passed.
         const Timer& timer = *timer_of(base.due[base.due_next]);
         Gate* const gate = gate_of(timer.function);
-        const bool irqsafe = (timer.flags & kTimerIrqsafe) != 0;
+        const bool irqsafe = (timer_flags(timer) & kTimerIrqsafe) != 0;
         if (gate != nullptr && !self.may_gate) {
             base.lock.unlock();
             domain_.softirqs->raise_pending(Softirq::timer, base.cpu);  // for ksoftirqd, who goes on from here

@@ -1,4 +1,4 @@
-// Timers (Linux: struct timer_list): 48 bytes, intrusive, by the wheel, fired in TIMER_SOFTIRQ.
+// Timers (Linux: struct timer_list): 40 bytes, intrusive, by the wheel, fired in TIMER_SOFTIRQ.
 //
 // A CPU has three bases: pinned, global and deferrable, served in this order. A timer is detached before its callback
 // runs, so the callback may re-arm or free it; it never runs beside itself.
@@ -33,11 +33,11 @@ struct Timer {
     WheelNode node;                      // B
     Jiffies expires = 0;                 // B: what was asked for
     void (*function)(Timer*) = nullptr;  // B: null after shutdown
-    std::uint32_t flags = 0;             // I: kTimerFlags
+    std::uint32_t flags = 0;             // I: kTimerFlags; B: the bucket, in the upper 10 bits
     Atomic<std::uint32_t> base{0};       // A: slot of the base in a table of the process; 0: bound to none
 };
 // C's static initialisers (DEFINE_TIMER) fill it field by field; all zero is an idle timer.
-static_assert(sizeof(Timer) == 48 && std::is_standard_layout_v<Timer>);
+static_assert(sizeof(Timer) == 40 && std::is_standard_layout_v<Timer>);
 
 // Linux: timer_setup. Fills the timer, whatever it held; it must not be pending. Throws MisuseError("timer-flags") for
 // unknown flags. CONTEXT: any.
@@ -136,6 +136,7 @@ private:
     static constexpr int kAnyCpu = -1;
     bool arm(Timer& timer, Jiffies expires, int cpu, Mode mode);
     bool rearm_here(Timer& timer, Jiffies expires) noexcept;
+    static bool rearmed_the_last_of(Base& base, unsigned bucket) noexcept;
     Base& base_for(const Timer& timer, unsigned cpu, bool named) noexcept;
     Base& lock_base(Timer& timer, Base& target);
     void leave_foreign(Timer& timer, std::uint32_t slot) const;

@@ -3,21 +3,16 @@
 //
 // 64 buckets a level; level L has a granularity of 8^L jiffies. A timer with expires = E in level L fires when the
 // clock reaches ((E >> 3L) + 1) << 3L: never early.
-//
-// Deferring, which Linux does not: a pending timer that is to fire later may stay where it hangs, with the bucket it
-// belongs to noted; it goes there when the bucket that it hangs in is collected. So a timeout that is put off again and
-// again costs one cache line each time, not four, and moves once for each time it would have fired. What fires when and
-// in which order is the same as with move(); only next_expiry() may be the tick of a bucket whose timers have all been
-// put off.
 // Thread safety: none; the base that owns a wheel locks it. Only whether a node is pending may be asked without.
 // Invariants: a bucket's bit is set exactly while it holds a timer; clk() never passes the expiry of a pending bucket;
-// next_expiry() is exact, but for deferred timers, where it is early.
+// next_expiry() is exact.
 #pragma once
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "bottomhalf/base/sanitizer.hpp"
 #include "bottomhalf/sched/jiffies.hpp"
@@ -28,8 +23,6 @@ namespace bottomhalf {
 struct WheelNode {
     WheelNode* next = nullptr;
     WheelNode** link = nullptr;  // what points to this node; null while not pending
-    // From the lowest bit: the bucket it hangs in, 10 bits; the one it belongs to, 10; the number of its arming.
-    std::uint64_t place = 0;
     // CONTEXT: any; a hint without the lock.
     bool pending() const noexcept { return __atomic_load_n(&link, __ATOMIC_RELAXED) != nullptr; }
     void set_link(WheelNode** l) noexcept { __atomic_store_n(&link, l, __ATOMIC_RELAXED); }
@@ -40,7 +33,11 @@ public:
     static constexpr unsigned kLevels = 9, kBuckets = 64, kShift = 3;
     static constexpr Jiffies kNever = ~Jiffies{0};
 
-    explicit TimerWheel(unsigned hz, Jiffies clk = 0) noexcept : levels_(hz > 100 ? kLevels : kLevels - 1), clk_(clk) {}
+    explicit TimerWheel(unsigned hz, Jiffies clk = 0) noexcept : levels_(hz > 100 ? kLevels : kLevels - 1), clk_(clk) {
+        settled_from_.fill(std::numeric_limits<std::int64_t>::max());
+        for (unsigned level = 0; level + 1 < levels_; ++level)
+            settled_from_[level] = static_cast<std::int64_t>(level == 0 ? 1 : kStart[level]);
+    }
 
     Jiffies clk() const noexcept { return clk_; }
     // The jiffy at which the next pending bucket fires, or kNever.
@@ -55,16 +52,18 @@ public:
         bool settled = false;
         return bucket_of(expires, fires, settled);
     }
+    // The same in fewer instructions. False, and nothing else: it is not settled, or of the last level. CONTEXT: the
+    // wheel holds a node.
+    bool settled_bucket_of(Jiffies expires, unsigned& bucket) const noexcept;
     void enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
     // Also for a node of a collected list.
     void dequeue(WheelNode& node) noexcept;
-    // Both at once, of a node that hangs in a bucket.
-    void move(WheelNode& node, unsigned to, Jiffies fires) noexcept;
-    // The same, if it can be put off: true when `to` fires no earlier than where the node hangs now. The bucket is to
-    // be a settled one.
-    bool defer(WheelNode& node, unsigned to, Jiffies fires) noexcept;
-    // The bucket that a pending node belongs to.
-    static unsigned bucket_of(const WheelNode& node) noexcept { return node.place >> kPlaceBits & kPlaceMask; }
+    // Both at once, of a node of a bucket, to another, settled one. The bucket that it left is returned if that is
+    // empty now: it is for emptied(). Else kNone.
+    static constexpr unsigned kNone = ~0u;
+    unsigned move(WheelNode& node, unsigned to) noexcept;
+    // The last node of a bucket left it.
+    void emptied(unsigned bucket) noexcept;
     // Nothing was missed up to now: the clock may jump there, so that new timers get the finest level they can.
     void forward(Jiffies now) noexcept;
     // Takes the lists of the next pending tick, if it is not after now, into the caller's array: highest level first,
@@ -84,55 +83,51 @@ private:
     static constexpr Jiffies granule(unsigned level) noexcept { return Jiffies{1} << shift_of(level); }
     // The first delta of each level: too long for the one below. One level more than any wheel has, and then what a
     // width of 64 bits can name.
-    static constexpr auto kStart = [] {
+    [[gnu::visibility("hidden")]] static constexpr auto kStart = [] {
         std::array<Jiffies, 64 / kShift + 2> start{};
         for (unsigned level = 1; level < start.size(); ++level)
             start[level] = level <= kLevels ? Jiffies{kBuckets - 1} << (level - 1) * kShift : ~Jiffies{0};
         return start;
     }();
     static constexpr std::uint64_t bit_of(unsigned bucket) noexcept { return std::uint64_t{1} << bucket % kBuckets; }
-    unsigned level_of(Jiffies delta) const noexcept;
-    static constexpr unsigned kPlaceBits = 10, kPlaceMask = (1u << kPlaceBits) - 1;
-    static constexpr std::uint64_t kArming = std::uint64_t{1} << 2 * kPlaceBits;
-    static unsigned hangs_in(const WheelNode& node) noexcept { return node.place & kPlaceMask; }
-    // Armed later than the other. The numbers may wrap.
-    static bool later(const WheelNode& a, const WheelNode& b) noexcept {
-        return static_cast<std::int64_t>((a.place & ~(kArming - 1)) - (b.place & ~(kArming - 1))) > 0;
-    }
-    // The tick of a bucket, from clk_ on.
-    Jiffies tick_of(unsigned bucket) const noexcept {
-        const unsigned shift = shift_of(bucket / kBuckets);
-        const Jiffies first = (clk_ + (Jiffies{1} << shift) - 1) >> shift;
-        return (first + (bucket - first) % kBuckets) << shift;
-    }
-    void hang(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
-    void unhang(WheelNode& node) noexcept;
-    void sort_out(std::array<WheelNode*, kLevels>& due) noexcept;
-    static WheelNode* sorted(WheelNode* list) noexcept;
-    // The last node of a bucket left it.
-    void emptied(unsigned bucket) noexcept;
+    void hang(WheelNode& node, unsigned bucket) noexcept;
+    unsigned unhang(WheelNode& node) noexcept;
     Jiffies compute_next() const noexcept;
+    // By the width of a delta, less one: its level, or the one before it, when the delta is not below `end`. A level
+    // ends at 63 granules of its own, a little before a power of two.
+    struct Width {
+        Jiffies end;
+        unsigned level;
+    };
+    [[gnu::visibility("hidden")]] static constexpr auto kWidths = [] {
+        std::array<Width, 64> widths{};
+        for (unsigned i = 0; i < widths.size(); ++i) {
+            const unsigned level = i < 6 ? 0 : (i - 3) / kShift;
+            widths[i] = {kStart[level + 1], level};
+        }
+        return widths;
+    }();
+    // No branch: delays are random to the processor.
+    static unsigned unbounded_level_of(Jiffies delta) noexcept {
+        const Width& width = kWidths[static_cast<unsigned>(std::bit_width(delta | 1) - 1)];
+        return width.level + static_cast<unsigned>(delta >= width.end);
+    }
+    unsigned level_of(Jiffies delta) const noexcept {
+        const unsigned level = unbounded_level_of(delta);
+        return level < levels_ ? level : levels_ - 1;
+    }
     unsigned levels_;
     Jiffies clk_;
     Jiffies next_ = kNever;
     std::size_t size_ = 0;
-    std::uint64_t arming_ = 0;  // the last one's number, where a place has it
+    // By level: how far behind the next expiry a settled one is. The last level has none: it may be cut off.
+    std::array<std::int64_t, 64 / kShift + 2> settled_from_;
     std::array<std::uint64_t, kLevels> pending_{};
-    // Buckets that hold, or held, deferred nodes, or nodes that are not in the order of their arming.
-    std::array<std::uint64_t, kLevels> mixed_{};
     std::array<WheelNode*, kLevels * kBuckets> buckets_{};
 };
 
 // Inline: re-arming among many waits for memory, and the fewer instructions lie between two far timers, the more of
 // them the processor fetches at once.
-
-inline unsigned TimerWheel::level_of(Jiffies delta) const noexcept {
-    // A level begins at 63 granules of the one below, a little before a power of two: the width of delta says the
-    // level, or the one before it. No branch: delays are random to the processor.
-    const unsigned level = (static_cast<unsigned>(std::bit_width(delta | (kBuckets - 1))) - 4) / kShift;
-    const unsigned next = level + static_cast<unsigned>(delta >= kStart[level + 1]);
-    return next < levels_ ? next : levels_ - 1;
-}
 
 inline unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires, bool& settled) const noexcept {
     // In the past: the next tick.
@@ -151,48 +146,58 @@ inline unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires, bool& set
     return level * kBuckets + static_cast<unsigned>(slot % kBuckets);
 }
 
-inline void TimerWheel::hang(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
+inline bool TimerWheel::settled_bucket_of(Jiffies expires, unsigned& bucket) const noexcept {
+    // The past has a huge delta, and so a level that has nothing settled.
+    const unsigned level = unbounded_level_of(expires - clk_);
+    if (static_cast<std::int64_t>(expires - next_) < settled_from_[level]) [[unlikely]]
+        return false;
+    bucket = level * kBuckets + static_cast<unsigned>(((expires >> shift_of(level)) + 1) % kBuckets);
+    return true;
+}
+
+inline void TimerWheel::hang(WheelNode& node, unsigned bucket) noexcept {
     WheelNode*& head = buckets_[bucket];
     node.next = head;
     node.set_link(&head);
-    if (head != nullptr) head->set_link(&node.next);
+    if (head != nullptr) {
+        head->set_link(&node.next);
+    } else {
+        pending_[bucket / kBuckets] |= bit_of(bucket);
+    }
     head = &node;
-    pending_[bucket / kBuckets] |= bit_of(bucket);
-    if (fires < next_) next_ = fires;
 }
 
-inline void TimerWheel::unhang(WheelNode& node) noexcept {
-    *node.link = node.next;
-    if (node.next != nullptr) node.next->set_link(node.link);
-    const unsigned bucket = hangs_in(node);
-    if (buckets_[bucket] == nullptr) [[unlikely]]
-        emptied(bucket);
+inline unsigned TimerWheel::unhang(WheelNode& node) noexcept {
+    WheelNode* const next = node.next;
+    WheelNode** const link = node.link;
+    *link = next;
+    if (next != nullptr) {
+        next->set_link(link);
+        return kNone;
+    }
+    // The last of its list: was it the only one, and the list a bucket's?
+    const std::uintptr_t place = reinterpret_cast<std::uintptr_t>(link) - reinterpret_cast<std::uintptr_t>(&buckets_);
+    return place < sizeof buckets_ ? static_cast<unsigned>(place / sizeof *link) : kNone;
 }
 
 inline void TimerWheel::enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept {
-    node.place = (arming_ += kArming) | bucket << kPlaceBits | bucket;
-    hang(node, bucket, fires);
+    hang(node, bucket);
+    if (fires < next_) next_ = fires;
     ++size_;
 }
 
 inline void TimerWheel::dequeue(WheelNode& node) noexcept {
     --size_;
-    unhang(node);
+    const unsigned left = unhang(node);
     node.set_link(nullptr);
+    if (left != kNone) [[unlikely]]
+        emptied(left);
 }
 
-inline void TimerWheel::move(WheelNode& node, unsigned to, Jiffies fires) noexcept {
-    unhang(node);
-    node.place = (arming_ += kArming) | to << kPlaceBits | to;
-    hang(node, to, fires);
-}
-
-inline bool TimerWheel::defer(WheelNode& node, unsigned to, Jiffies fires) noexcept {
-    const unsigned bucket = hangs_in(node);
-    if (fires < tick_of(bucket)) return false;
-    node.place = (arming_ += kArming) | to << kPlaceBits | bucket;
-    mixed_[bucket / kBuckets] |= bit_of(bucket);
-    return true;
+inline unsigned TimerWheel::move(WheelNode& node, unsigned to) noexcept {
+    const unsigned left = unhang(node);
+    hang(node, to);
+    return left;
 }
 
 inline void TimerWheel::forward(Jiffies now) noexcept {

@@ -11,7 +11,7 @@
 #define TIMER_PINNED 0x00100000
 #define TIMER_IRQSAFE 0x00200000
 
-#define __TIMER_INITIALIZER(function_, flags_) {{NULL, NULL, 0}, 0, (function_), (flags_), 0}
+#define __TIMER_INITIALIZER(function_, flags_) {{NULL, NULL}, 0, (function_), (flags_), 0}
 #define TIMER_INITIALIZER(function_, flags_) __TIMER_INITIALIZER(function_, flags_)
 #define DEFINE_TIMER(name, function_) struct timer_list name = __TIMER_INITIALIZER(function_, 0)
 

@@ -6,7 +6,6 @@
 struct timer_list {
     struct {
         void *next, *link;
-        u64 place;
     } entry;
     unsigned long expires;
     void (*function)(struct timer_list *);
