@@ -148,6 +148,9 @@ private:
             attach(self);
             return;
         }
+        // Displaced in the middle of queue(), it has the GIL: one more look at the CPU is cheaper for both than a wait.
+        if (self.domain.load(std::memory_order_relaxed)->substrate->displaced_waker(self) && may_be_held())
+            sched_yield();
         g_waiting.fetch_add(1, std::memory_order_relaxed);
         attach(self);
         g_waiting.fetch_sub(1, std::memory_order_relaxed);

@@ -181,6 +181,14 @@ bool is_attached(const Task& task) noexcept {
 #endif
 }
 
+bool may_be_held() noexcept {
+#if PY_VERSION_HEX >= 0x030c0000
+    return true;  // each thread knows of itself only
+#else
+    return _PyThreadState_UncheckedGet() != nullptr;
+#endif
+}
+
 void attach(Task& self) {
     take_gil_back(state_of(self));
     if (is_fiber(self)) bh_bind_thread_state(state_of(self));

@@ -10,6 +10,8 @@ namespace bh_python {
 bool is_fiber(const Task& task) noexcept;
 // Does the task hold the GIL now? A hint without it; the task, a worker in an item, is alive.
 bool is_attached(const Task& task) noexcept;
+// Does any thread hold it? A hint; where the interpreter does not tell, true.
+bool may_be_held() noexcept;
 // Attaches the task's own thread state. GIL: not held, taken.
 void attach(Task& self);
 // A thread state for a task of a simulated machine: one that a task of this thread has left, or a new one. GIL: not

@@ -244,7 +244,11 @@ struct TracedItem {
     Aftermath after;
     pwq->leave(word, after);
     if (after.any()) [[unlikely]] {
+        const bool nothing_left =
+            worker.scheduled.empty() && pool.worklist.empty() && pool.inbox.load(std::memory_order_relaxed) == nullptr;
         pool.lock.unlock();
+        // Whoever waits for the flush wants the gate next, and this worker no more.
+        if (nothing_left) pass.want(nullptr);
         after.run();
         pool.lock.lock();
     }

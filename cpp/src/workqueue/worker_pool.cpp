@@ -101,7 +101,7 @@ void WorkerPool::splice_inbox_slow() noexcept {
     poke_lingerer();
 }
 
-bool WorkerPool::kick() noexcept {
+bool WorkerPool::kick(LateWake* late) noexcept {
     ListNode* const next = first_startable();
     if (next == nullptr) return false;
     if (kind == PoolKind::bh) {
@@ -122,7 +122,10 @@ bool WorkerPool::kick() noexcept {
     wake_below.store(0);
     Task& task = *container_of(first, &Worker::idle_node)->task;
     if (has_pod && domain.simulated) count_repatriated(task);
-    domain.substrate->wake(task);
+    if (late != nullptr)
+        late->wake(*domain.substrate, task);
+    else
+        domain.substrate->wake(task);
     if (watched) monitor->expect_another(*container_of(next, &Work::entry));
     return true;
 }

@@ -1,5 +1,7 @@
 #include "bottomhalf/sync/completion.hpp"
 
+#include <sched.h>
+
 #include "support/machine_fixture.hpp"
 
 namespace bottomhalf::testing {
@@ -53,6 +55,42 @@ TEST_P(Completions, CompleteAllWakesAll) {
     for (auto& w : waiters) EXPECT_TRUE(eventually([&] { return w->waits_in("wait_for_completion"); }));
     c.complete_all();
     waiters.clear();
+}
+
+// The first step leaves it asleep; the second wakes it, and it looks again. Woken on its waker's CPU it knows, once.
+TEST_P(Completions, AWakeInTwoSteps) {
+    if (simulated()) GTEST_SKIP() << "one step wakes it there";
+    cpu_set_t before, zero;
+    CPU_ZERO(&zero);
+    CPU_SET(0, &zero);
+    ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+    if (sched_setaffinity(0, sizeof zero, &zero) != 0) GTEST_SKIP() << "CPU 0 is not for us";
+    Substrate& substrate = *m().domain().substrate;
+    for (const int bound : {0, kCpuUnbound}) {
+        Completion c;
+        bool displaced = false, again = true;
+        Caller waiter(
+            m(),
+            [&] {
+                c.wait(*current_task());
+                displaced = substrate.displaced_waker(*current_task());
+                again = substrate.displaced_waker(*current_task());
+            },
+            bound);
+        RestOfWake rest;
+        EXPECT_TRUE(eventually([&] {
+            rest = substrate.begin_wake(waiter.task());
+            return rest.finish != nullptr;
+        }));
+        EXPECT_EQ(substrate.begin_wake(waiter.task()).finish, nullptr);  // once is enough
+        EXPECT_FALSE(waiter.finished());
+        rest.finish(rest.word);
+        c.complete();
+        waiter.join();
+        EXPECT_EQ(displaced, bound == 0);
+        EXPECT_FALSE(again);
+    }
+    sched_setaffinity(0, sizeof before, &before);
 }
 
 TEST_P(Completions, AWaiterThatGivesUpLeaves) {

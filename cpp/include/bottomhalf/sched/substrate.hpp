@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "bottomhalf/sched/watcher.hpp"
 
@@ -28,6 +29,12 @@ public:
     virtual ~Interrupter() = default;
     // True: give the wait up with Wake::interrupted. Called without any internal lock and outside every gate.
     virtual bool pending() = 0;
+};
+
+// What begin_wake() left undone. Neither the task nor its machine need be there any more.
+struct RestOfWake {
+    void (*finish)(void*) = nullptr;  // null: nothing
+    void* word = nullptr;
 };
 
 class Substrate {
@@ -56,6 +63,16 @@ public:
     virtual Wake block(Task& self, Nanoseconds deadline) = 0;
     // CONTEXT: any; never waits. May be called with internal locks held.
     virtual void wake(Task& task) noexcept = 0;
+    // wake() in two steps: what is left is to be done when the caller has let its lock go. CONTEXT: as wake().
+    virtual RestOfWake begin_wake(Task& task) noexcept {
+        wake(task);
+        return {};
+    }
+
+    // A task that is bound to a CPU, and was woken by a thread on that very CPU, may have displaced it. What that one
+    // still holds, say a gate, does not get free by waiting for it: true, once for each wake. A hint. CONTEXT: the
+    // task.
+    virtual bool displaced_waker(Task&) noexcept { return false; }
 
     // One turn of a loop that polls for something another task does (Linux: cpu_relax). Simulated: costs virtual time
     // and lets others run.
@@ -89,6 +106,26 @@ public:
     virtual std::unique_ptr<Watcher> make_watcher(Detection) { return nullptr; }
     // All tasks of the machine have been joined: ends the substrate's own. CONTEXT: task.
     virtual void close() {}
+};
+
+// Wakes tasks when it goes out of scope: declared before the guard of a lock that a woken task will want. A thread that
+// is woken on its waker's CPU may run at once in its place, and would spin for that lock.
+class LateWake {
+public:
+    LateWake() noexcept = default;
+    ~LateWake() {
+        if (rest_.finish != nullptr) rest_.finish(rest_.word);
+    }
+    LateWake(const LateWake&) = delete;
+    LateWake& operator=(const LateWake&) = delete;
+    // Only the last of several waits until then. CONTEXT: the lock is held, which keeps the task alive.
+    void wake(Substrate& substrate, Task& task) noexcept {
+        const RestOfWake before = std::exchange(rest_, substrate.begin_wake(task));
+        if (before.finish != nullptr) before.finish(before.word);
+    }
+
+private:
+    RestOfWake rest_;
 };
 
 }  // namespace bottomhalf

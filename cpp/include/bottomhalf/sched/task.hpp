@@ -72,6 +72,7 @@ struct Task : Recycled<Task> {
     ListNode in_domain;               // under the domain's tasks lock
     void* substrate_data = nullptr;   // owned by the substrate
     Atomic<std::uint32_t> permit{0};  // A: the substrate's binary permit
+    Atomic<int> woken_from{-1};       // A: the host's CPU that the last to wake it from sleep was on; -1: none, or used
     std::uint32_t refs = 1;           // under the adoption lock: adopted tasks belong to thread and domain
 };
 

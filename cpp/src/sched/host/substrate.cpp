@@ -110,8 +110,23 @@ public:
     }
 
     void wake(Task& task) noexcept override {
+        const RestOfWake rest = begin_wake(task);
+        if (rest.finish != nullptr) rest.finish(rest.word);
+    }
+    RestOfWake begin_wake(Task& task) noexcept override {
         std::atomic<std::uint32_t>& word = task.permit.raw();
-        if (word.exchange(kPermit) == kParked) futex(word, FUTEX_WAKE, 1, nullptr);
+        if (word.exchange(kPermit) != kParked) return {};
+        task.woken_from.store(sched_getcpu(), std::memory_order_relaxed);
+        // The word may have become another's by then, or none: who waits there looks again, and an address that is not
+        // mapped is an error that nobody asks for.
+        return {[](void* w) { futex(*static_cast<std::atomic<std::uint32_t>*>(w), FUTEX_WAKE, 1, nullptr); }, &word};
+    }
+
+    bool displaced_waker(Task& self) noexcept override {
+        const int from = self.woken_from.load(std::memory_order_relaxed);
+        if (from < 0 || self.bound_cpu == kCpuUnbound) return false;
+        self.woken_from.store(-1, std::memory_order_relaxed);
+        return from == sched_getcpu();
     }
 
     void relax(Task&) override {
