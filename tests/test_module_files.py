@@ -43,7 +43,7 @@ def test_taking_an_entry_away_waits_for_its_reader(m):
     with pytest.raises(OSError, match="its exit has not returned") as caught:
         module.rmmod()
     assert caught.value.errno == errno.EBUSY
-    device.write(b"go on")
+    m.irq(7).fire(cpu=0)
     assert read.result() == b"book\n"
     gone.result()
     assert module.leftovers == ["file '/dev/shelf' still open, and its file_operations have no .owner"]

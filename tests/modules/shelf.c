@@ -1,5 +1,7 @@
-/* Two files whose readers wait for a writer: /proc/shelf and /dev/shelf, the latter with an owner or without. */
+/* Two files whose readers wait for a writer: /proc/shelf and /dev/shelf, the latter with an owner or without. Without, a
+   writer could still be in here when the module goes; interrupt 7 does the same, and exit waits for its handler. */
 #include <linux/completion.h>
+#include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -53,6 +55,12 @@ static ssize_t shelf_write(struct file *file, const char __user *from, size_t si
 	return size;
 }
 
+static irqreturn_t shelf_irq(int irq, void *unused)
+{
+	complete_all(&written);
+	return IRQ_HANDLED;
+}
+
 static const struct proc_ops proc_fops = {
 	.proc_open = shelf_open,
 	.proc_read = shelf_read,
@@ -80,6 +88,8 @@ static int __init shelf_start(void)
 		kthread_run(sleep_on, NULL, "sleeper");
 	if (owned)
 		dev_fops.owner = THIS_MODULE;
+	else if (request_irq(7, shelf_irq, 0, "shelf", &written) != 0)
+		return -EBUSY;
 	if (proc_create("shelf", 0666, NULL, &proc_fops) == NULL)
 		return -ENOMEM;
 	error = misc_register(&shelf);
@@ -100,6 +110,8 @@ static void __exit shelf_stop(void)
 	pr_info("shelf: exit\n");
 	misc_deregister(&shelf);
 	remove_proc_entry("shelf", NULL);
+	if (!owned)
+		free_irq(7, &written);
 	WRITE_ONCE(over, true);
 	if (sleeper)
 		wake_up(&queue);

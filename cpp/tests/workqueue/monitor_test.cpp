@@ -232,6 +232,7 @@ TEST_P(LongItemTest, ItemsThatKeepTheirGateRunOneAtATime) {
         Blocked pipe;  // for its pipe
         items[0].first = [&] {
             char byte;
+            while (waits == flushes && !items[1].work.pending()) std::this_thread::yield();  // queued after this one
             if (waits == flushes) flush_work(items[1].work);
             if (waits == reads) {
                 EXPECT_EQ(read(pipe.ends[0], &byte, 1), 1);
