@@ -153,13 +153,18 @@ static int adder(void *data) {
     return 0;
 }
 /* Threads that ended by themselves, each with an address of its own until it is stopped. */
-static int ends_at_once(void *data) { return (int)(long)data; }
+static DECLARE_COMPLETION(begun); /* one that is stopped before has another result */
+static int ends_at_once(void *data) {
+    complete(&begun);
+    return (int)(long)data;
+}
 int c_kthreads_that_ended(void);
 int c_kthreads_that_ended(void) {
     struct task_struct *ended[8], *many;
     for (long i = 0; i < 8; ++i) {
         ended[i] = kthread_run(ends_at_once, (void *)i, "ended/%ld", i);
         CHECK(!IS_ERR(ended[i]));
+        wait_for_completion(&begun);
         msleep(1);
     }
     for (int i = 0; i < 8; ++i) CHECK(kthread_stop(ended[i]) == i);
@@ -167,7 +172,7 @@ int c_kthreads_that_ended(void) {
         many = kthread_run(ends_at_once, NULL, "many");
         CHECK(!IS_ERR(many));
     }
-    msleep(1); /* it has begun */
+    for (int i = 0; i < 600; ++i) wait_for_completion(&begun);
     CHECK(kthread_stop(many) == 0);
     return 0;
 }
