@@ -114,9 +114,11 @@ bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
     for (int taken = 0; (taken = try_to_del_timer(dwork.timer)) != 0;) {
         if (taken == 1) {
             DelayedWorks::armed(*dwork.wq, -1);
-            queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
+            const bool queued = queue_claimed(*dwork.wq, dwork.work, dwork.cpu, false);
             // No preemption point in between: the caller gets to wait even where a worker of a higher level was woken.
-            return WorkqueueSubsystem::flush_item(dwork.work, deadline, false);
+            // On the host the woken thread may have run in the caller's place and be through: it was for this flush.
+            const bool waited = WorkqueueSubsystem::flush_item(dwork.work, deadline, false);
+            return waited || (queued && !dwork.wq->domain().simulated);
         }
         poll_turn();  // its timer fires just now, and will have queued it
     }
