@@ -37,6 +37,10 @@ inline Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     return Fast::queued;
 }
 
+// On Linux a worker does not come before a section ends that must not be preempted. Here nothing forbids it; the pool's
+// lock, under which it is woken then, at least holds it up while its waker goes on.
+static bool preemptible(const Task& self) noexcept { return self.preempt_count == 0 && self.irqs_off == 0; }
+
 // Fewer workers run than may. Out of line, like the other rare ends of try_fast(): the common one then saves no
 // registers for them.
 [[gnu::noinline]] void Workqueue::pushed_behind(WorkerPool& pool) {
@@ -44,7 +48,7 @@ inline Workqueue::Fast Workqueue::try_fast(PoolWorkqueue& pwq, Work& work) {
     RawGuard guard(pool.lock);
     const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
     pool.splice_inbox();
-    pool.kick(&late);
+    pool.kick(preemptible(domain_.self()) ? &late : nullptr);
     // Held back by its workqueue: the next one shall not have to come this way. (Or a worker took it meanwhile and is
     // inside it; then nothing is pending, and nobody need look.)
     if (came && pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
@@ -202,7 +206,7 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
     if (traced && (work.data.load(std::memory_order_relaxed) & kInactive) == 0) [[unlikely]]
         wq.trace_activate(work);
     LateWake late;
-    pool->kick(&late);
+    pool->kick(preemptible(self) ? &late : nullptr);
     pool->lock.unlock();
     return true;
 }
