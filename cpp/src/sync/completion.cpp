@@ -9,10 +9,10 @@ struct Waiter {
 };
 }  // namespace
 
-void Completion::wake(bool all, LateWake& late) noexcept {
+void Completion::wake(bool all, WakeQ& wake_q) noexcept {
     while (ListNode* node = waiters_.pop_front()) {
         Task& task = *container_of(node, &Waiter::node)->task;
-        late.wake(*task.domain.load(std::memory_order_relaxed)->substrate, task);
+        wake_q.add(*task.domain.load(std::memory_order_relaxed)->substrate, task);
         if (!all) break;
     }
 }
@@ -25,20 +25,20 @@ void Completion::complete() noexcept {
 }
 
 void Completion::signal() noexcept {
-    LateWake late;
+    WakeQ wake_q;
     RawGuard guard(lock_);
     if (done_ < kAll - 1) ++done_;
-    wake(false, late);
+    wake(false, wake_q);
 }
 
 void Completion::complete_all() noexcept {
     explore_point();
     order_release(this);
     {
-        LateWake late;
+        WakeQ wake_q;
         RawGuard guard(lock_);
         done_ = kAll;
-        wake(true, late);
+        wake(true, wake_q);
     }
     explore_point();
 }
@@ -81,12 +81,12 @@ WaitResult Completion::wait(Task& self, Nanoseconds deadline, const char* kind) 
         Completion& completion;
         Waiter& waiter;
         ~Leave() {
-            LateWake late;
+            WakeQ wake_q;
             RawGuard guard(completion.lock_);
             if (waiter.node.linked())
                 waiter.node.unlink();
             else if (completion.done_ != 0)
-                completion.wake(completion.done_ == kAll, late);
+                completion.wake(completion.done_ == kAll, wake_q);
         }
     };
     {

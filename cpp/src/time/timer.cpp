@@ -183,23 +183,24 @@ void TimerSubsystem::enqueue(Base& base, Timer& timer, Jiffies expires, unsigned
     if (!base.lock.try_lock()) [[unlikely]]
         return false;
     unsigned bucket = 0, left = TimerWheel::kNone;
+    Jiffies fires = 0;
     // Bound to this base and pending: it is neither pinned nor deferrable, and the base is not offline.
     const bool here = timer.base.load(std::memory_order_relaxed) == base.slot && timer.node.pending() &&
                       !base.stopped && base.due_end == 0 && expires != timer.expires &&
-                      base.wheel.settled_bucket_of(expires, bucket);
+                      base.wheel.settled_bucket_of(expires, bucket, fires);
     if (here) [[likely]] {
         timer.expires = expires;
         // Else it hangs where it should.
         if (set_timer_bucket(timer, bucket)) left = base.wheel.move(timer.node, bucket);
     }
     if (left != TimerWheel::kNone) [[unlikely]]
-        return rearmed_the_last_of(base, left);
+        return rearm_here_slow(base, left);
     base.lock.unlock();
     return here;
 }
 
 // The rest of it, apart, so that the usual case saves no registers for a call.
-bool TimerSubsystem::rearmed_the_last_of(Base& base, unsigned bucket) noexcept {
+bool TimerSubsystem::rearm_here_slow(Base& base, unsigned bucket) noexcept {
     base.wheel.emptied(bucket);
     base.lock.unlock();
     return true;
@@ -223,11 +224,10 @@ bool TimerSubsystem::arm(Timer& timer, Jiffies expires, int cpu_named, Mode mode
     unsigned bucket = 0;
     bool placed = false;
     const auto place = [&] {
-        bool settled = false;
-        if (now == 0) bucket = base->wheel.bucket_of(expires, fires, settled);
         // The first timer of an idle wheel, a short one, one near the border of two levels: the present decides. And a
         // deferrable base may be overdue.
-        if (!settled || base->kind == BaseKind::deferrable) [[unlikely]] {
+        if (now != 0 || base->kind == BaseKind::deferrable || !base->wheel.settled_bucket_of(expires, bucket, fires))
+            [[unlikely]] {
             if (now == 0) now = domain_.jiffies();
             base->wheel.forward(now);
             bucket = base->wheel.bucket_of(expires, fires);

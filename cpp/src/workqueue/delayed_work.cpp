@@ -118,7 +118,7 @@ bool flush_delayed_work(DelayedWork& dwork, Nanoseconds deadline) {
             // No preemption point in between: the caller gets to wait even where a worker of a higher level was woken.
             // On the host the woken thread may have run in the caller's place and be through: it was for this flush.
             const bool waited = WorkqueueSubsystem::flush_item(dwork.work, deadline, false);
-            return waited || (queued && !dwork.wq->domain().simulated);
+            return waited || queued;
         }
         poll_turn();  // its timer fires just now, and will have queued it
     }

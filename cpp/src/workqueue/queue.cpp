@@ -44,11 +44,11 @@ static bool preemptible(const Task& self) noexcept { return self.preempt_count =
 // Fewer workers run than may. Out of line, like the other rare ends of try_fast(): the common one then saves no
 // registers for them.
 [[gnu::noinline]] void Workqueue::pushed_behind(WorkerPool& pool) {
-    LateWake late;
+    WakeQ wake_q;
     RawGuard guard(pool.lock);
     const bool came = pool.inbox.load(std::memory_order_relaxed) != nullptr;
     pool.splice_inbox();
-    pool.kick(preemptible(domain_.self()) ? &late : nullptr);
+    pool.kick(preemptible(domain_.self()) ? &wake_q : nullptr);
     // Held back by its workqueue: the next one shall not have to come this way. (Or a worker took it meanwhile and is
     // inside it; then nothing is pending, and nobody need look.)
     if (came && pool.wake_below.load(std::memory_order_relaxed) == WorkerPool::kUnwatched) pool.watch();
@@ -205,8 +205,8 @@ bool queue_claimed(Workqueue& wq, Work& work, int cpu, bool from_timer) {
     pwq->enqueue(work);
     if (traced && (work.data.load(std::memory_order_relaxed) & kInactive) == 0) [[unlikely]]
         wq.trace_activate(work);
-    LateWake late;
-    pool->kick(preemptible(self) ? &late : nullptr);
+    WakeQ wake_q;
+    pool->kick(preemptible(self) ? &wake_q : nullptr);
     pool->lock.unlock();
     return true;
 }

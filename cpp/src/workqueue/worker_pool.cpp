@@ -101,7 +101,7 @@ void WorkerPool::splice_inbox_slow() noexcept {
     poke_lingerer();
 }
 
-bool WorkerPool::kick(LateWake* late) noexcept {
+bool WorkerPool::kick(WakeQ* wake_q) noexcept {
     ListNode* const next = first_startable();
     if (next == nullptr) return false;
     if (kind == PoolKind::bh) {
@@ -122,8 +122,8 @@ bool WorkerPool::kick(LateWake* late) noexcept {
     wake_below.store(0);
     Task& task = *container_of(first, &Worker::idle_node)->task;
     if (has_pod && domain.simulated) count_repatriated(task);
-    if (late != nullptr)
-        late->wake(*domain.substrate, task);
+    if (wake_q != nullptr)
+        wake_q->add(*domain.substrate, task);
     else
         domain.substrate->wake(task);
     if (watched) monitor->expect_another(*container_of(next, &Work::entry));

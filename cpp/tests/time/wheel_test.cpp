@@ -179,18 +179,11 @@ TEST(TimerWheel, SettledMeansThatThePresentDoesNotMatter) {
         first.arm(wheel, clk + random() % (Jiffies{1} << random() % 20));
         for (int i = 0; i < 20; ++i, ++tried) {
             const Jiffies expires = clk + random() % (Jiffies{1} << random() % 33);
-            Jiffies fires = 0, fires_later = 0;
-            bool sure = false;
-            const unsigned bucket = wheel.bucket_of(expires, fires, sure);
-            // The short way says the same, but for the last level.
-            unsigned quick = TimerWheel::kNone;
-            const bool quickly = wheel.settled_bucket_of(expires, quick);
-            const unsigned last = (round % 2 == 0 ? 9u : 8u) - 1;
-            ASSERT_EQ(quickly, sure && bucket / TimerWheel::kBuckets != last) << expires << " at " << clk;
-            if (quickly) {
-                ASSERT_EQ(quick, bucket);
-            }
-            if (!sure) continue;
+            Jiffies fires = 0, fires_now = 0, fires_later = 0;
+            unsigned bucket = 0;
+            if (!wheel.settled_bucket_of(expires, bucket, fires)) continue;
+            EXPECT_EQ(wheel.bucket_of(expires, fires_now), bucket) << expires << " at " << clk;
+            EXPECT_EQ(fires_now, fires);
             ++settled;
             for (int j = 0; j < 4; ++j) {
                 TimerWheel later = wheel;  // never touched but by forward()
@@ -202,9 +195,18 @@ TEST(TimerWheel, SettledMeansThatThePresentDoesNotMatter) {
     }
     EXPECT_GT(settled, tried / 10);
     Jiffies fires = 0;
-    bool sure = true;
-    TimerWheel(1000).bucket_of(5000, fires, sure);
-    EXPECT_FALSE(sure);  // an idle one may be far behind
+    unsigned bucket = 0;
+    EXPECT_FALSE(TimerWheel(1000).settled_bucket_of(5000, bucket, fires));  // an idle one may be far behind
+    TimerWheel wheel(1000, 1000);
+    Node first;
+    first.arm(wheel, 1010);
+    EXPECT_TRUE(wheel.settled_bucket_of(1200, bucket, fires));
+    EXPECT_FALSE(wheel.settled_bucket_of(1011, bucket, fires));                       // with the next one
+    EXPECT_FALSE(wheel.settled_bucket_of(1064, bucket, fires));                       // near the border of two levels
+    EXPECT_FALSE(wheel.settled_bucket_of(999, bucket, fires));                        // past
+    EXPECT_FALSE(wheel.settled_bucket_of(Jiffies{0} - 10, bucket, fires));            // and long past
+    EXPECT_FALSE(wheel.settled_bucket_of(1000 + (Jiffies{1} << 29), bucket, fires));  // the last level
+    EXPECT_FALSE(wheel.settled_bucket_of(1000 + kMaxJiffyOffset, bucket, fires));     // beyond it
 }
 
 // Random operations against a model that knows each node's tick.
@@ -222,9 +224,7 @@ TEST(TimerWheel, AgreesWithBruteForce) {
                 case 1: {
                     const Jiffies expires = now + random() % (Jiffies{1} << random() % 24);
                     unsigned bucket = 0;
-                    if (node.pending() && wheel.settled_bucket_of(expires, bucket)) {
-                        // No forward(): the bucket does not depend on it.
-                        EXPECT_EQ(wheel.bucket_of(expires, node.fires), bucket);
+                    if (node.pending() && wheel.settled_bucket_of(expires, bucket, node.fires)) {
                         node.expires = expires;
                         if (bucket == node.bucket) break;
                         const unsigned left = wheel.move(node, bucket);

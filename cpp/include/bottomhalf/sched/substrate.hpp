@@ -108,18 +108,20 @@ public:
     virtual void close() {}
 };
 
-// Wakes tasks when it goes out of scope: declared before the guard of a lock that a woken task will want. A thread that
-// is woken on its waker's CPU may run at once in its place, and would spin for that lock.
-class LateWake {
+// Wakes, when it goes out of scope, what was added under a lock (Linux: wake_q): declared before the guard of a lock
+// that a woken task will want. A thread that is woken on its waker's CPU may run at once in its place, and would spin
+// for it.
+class WakeQ {
 public:
-    LateWake() noexcept = default;
-    ~LateWake() {
+    WakeQ() noexcept = default;
+    ~WakeQ() {
         if (rest_.finish != nullptr) rest_.finish(rest_.word);
     }
-    LateWake(const LateWake&) = delete;
-    LateWake& operator=(const LateWake&) = delete;
-    // Only the last of several waits until then. CONTEXT: the lock is held, which keeps the task alive.
-    void wake(Substrate& substrate, Task& task) noexcept {
+    WakeQ(const WakeQ&) = delete;
+    WakeQ& operator=(const WakeQ&) = delete;
+    // Only the last of several waits until then; one is the rule. CONTEXT: the lock is held, which keeps the task
+    // alive.
+    void add(Substrate& substrate, Task& task) noexcept {
         const RestOfWake before = std::exchange(rest_, substrate.begin_wake(task));
         if (before.finish != nullptr) before.finish(before.word);
     }

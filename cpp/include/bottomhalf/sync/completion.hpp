@@ -37,7 +37,7 @@ private:
     friend struct LayoutProbe;
     static constexpr std::uint32_t kAll = ~0u;
     bool consume() noexcept;
-    void wake(bool all, LateWake& late) noexcept;
+    void wake(bool all, WakeQ& wake_q) noexcept;
     RawLock lock_;
     std::uint32_t done_ = 0;  // L: lock_
     List waiters_;            // L: lock_

@@ -136,7 +136,7 @@ private:
     static constexpr int kAnyCpu = -1;
     bool arm(Timer& timer, Jiffies expires, int cpu, Mode mode);
     bool rearm_here(Timer& timer, Jiffies expires) noexcept;
-    static bool rearmed_the_last_of(Base& base, unsigned bucket) noexcept;
+    static bool rearm_here_slow(Base& base, unsigned bucket) noexcept;
     Base& base_for(const Timer& timer, unsigned cpu, bool named) noexcept;
     Base& lock_base(Timer& timer, Base& target);
     void leave_foreign(Timer& timer, std::uint32_t slot) const;

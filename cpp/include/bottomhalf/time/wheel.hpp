@@ -8,13 +8,13 @@
 // next_expiry() is exact.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 
-#include "bottomhalf/base/sanitizer.hpp"
 #include "bottomhalf/sched/jiffies.hpp"
 
 namespace bottomhalf {
@@ -31,7 +31,7 @@ struct WheelNode {
 class TimerWheel {
 public:
     static constexpr unsigned kLevels = 9, kBuckets = 64, kShift = 3;
-    static constexpr Jiffies kNever = ~Jiffies{0};
+    static constexpr Jiffies kNever = ~Jiffies{0} >> 1;  // later than any tick, as a signed number too
 
     explicit TimerWheel(unsigned hz, Jiffies clk = 0) noexcept : levels_(hz > 100 ? kLevels : kLevels - 1), clk_(clk) {
         settled_from_.fill(std::numeric_limits<std::int64_t>::max());
@@ -45,16 +45,12 @@ public:
     // How many nodes are pending, those of collected lists included.
     std::size_t size() const noexcept { return size_; }
 
-    // The bucket a timer with this expiry goes to now, and when that bucket fires. Settled: forward() to whatever
-    // instant before the next expiry would not change the bucket, so that the caller can do without reading the clock.
-    unsigned bucket_of(Jiffies expires, Jiffies& fires, bool& settled) const noexcept;
-    unsigned bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
-        bool settled = false;
-        return bucket_of(expires, fires, settled);
-    }
-    // The same in fewer instructions. False, and nothing else: it is not settled, or of the last level. CONTEXT: the
-    // wheel holds a node.
-    bool settled_bucket_of(Jiffies expires, unsigned& bucket) const noexcept;
+    // The bucket a timer with this expiry goes to now, and when that bucket fires.
+    unsigned bucket_of(Jiffies expires, Jiffies& fires) const noexcept;
+    // The same in fewer instructions, where it is settled: forward() to whatever instant before the next expiry would
+    // not change it, so that the caller can do without reading the clock. False, and nothing else, where it is not, and
+    // for the last level.
+    bool settled_bucket_of(Jiffies expires, unsigned& bucket, Jiffies& fires) const noexcept;
     void enqueue(WheelNode& node, unsigned bucket, Jiffies fires) noexcept;
     // Also for a node of a collected list.
     void dequeue(WheelNode& node) noexcept;
@@ -107,15 +103,12 @@ private:
         }
         return widths;
     }();
-    // No branch: delays are random to the processor.
-    static unsigned unbounded_level_of(Jiffies delta) noexcept {
+    // Of whatever wheel. No branch: delays are random to the processor.
+    static unsigned level_of(Jiffies delta) noexcept {
         const Width& width = kWidths[static_cast<unsigned>(std::bit_width(delta | 1) - 1)];
         return width.level + static_cast<unsigned>(delta >= width.end);
     }
-    unsigned level_of(Jiffies delta) const noexcept {
-        const unsigned level = unbounded_level_of(delta);
-        return level < levels_ ? level : levels_ - 1;
-    }
+    static unsigned bucket_at(unsigned level, Jiffies expires, Jiffies& fires) noexcept;
     unsigned levels_;
     Jiffies clk_;
     Jiffies next_ = kNever;
@@ -129,29 +122,28 @@ private:
 // Inline: re-arming among many waits for memory, and the fewer instructions lie between two far timers, the more of
 // them the processor fetches at once.
 
-inline unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires, bool& settled) const noexcept {
-    // In the past: the next tick.
-    if (time_before(expires, clk_)) [[unlikely]]
-        expires = clk_;
-    const Jiffies delta = expires - clk_;
-    const unsigned level = level_of(delta);
-    const Jiffies cutoff = kStart[levels_];
-    // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
-    settled = expires > next_ && delta < cutoff && expires - next_ >= kStart[level];
-    // Beyond the last level: as late as that level can hold.
-    if (delta >= cutoff) [[unlikely]]
-        expires = clk_ + cutoff - granule(levels_ - 1);
+inline unsigned TimerWheel::bucket_at(unsigned level, Jiffies expires, Jiffies& fires) noexcept {
     const Jiffies slot = (expires >> shift_of(level)) + 1;
     fires = slot << shift_of(level);
     return level * kBuckets + static_cast<unsigned>(slot % kBuckets);
 }
 
-inline bool TimerWheel::settled_bucket_of(Jiffies expires, unsigned& bucket) const noexcept {
+inline unsigned TimerWheel::bucket_of(Jiffies expires, Jiffies& fires) const noexcept {
+    // In the past: the next tick.
+    if (time_before(expires, clk_)) expires = clk_;
+    const Jiffies delta = expires - clk_, cutoff = kStart[levels_];
+    // Beyond the last level: as late as that level can hold.
+    if (delta >= cutoff) expires = clk_ + cutoff - granule(levels_ - 1);
+    return bucket_at(std::min(level_of(delta), levels_ - 1), expires, fires);
+}
+
+inline bool TimerWheel::settled_bucket_of(Jiffies expires, unsigned& bucket, Jiffies& fires) const noexcept {
+    // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
     // The past has a huge delta, and so a level that has nothing settled.
-    const unsigned level = unbounded_level_of(expires - clk_);
+    const unsigned level = level_of(expires - clk_);
     if (static_cast<std::int64_t>(expires - next_) < settled_from_[level]) [[unlikely]]
         return false;
-    bucket = level * kBuckets + static_cast<unsigned>(((expires >> shift_of(level)) + 1) % kBuckets);
+    bucket = bucket_at(level, expires, fires);
     return true;
 }
 

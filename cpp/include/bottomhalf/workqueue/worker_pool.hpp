@@ -176,9 +176,9 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
     // Brings a worker that is to go on back into its pod, if it is elsewhere, and counts that.
     void count_repatriated(Task& task) noexcept;
-    // Wakes the idle worker that will help, if one is needed; when the caller has let the lock go, if it gives a late
-    // wake. True when it did. (Linux: kick_pool)
-    bool kick(LateWake* late = nullptr) noexcept;
+    // Wakes the idle worker that will help, if one is needed; when the caller has let the lock go, if it gives a
+    // wake_q. True when it did. (Linux: kick_pool)
+    bool kick(WakeQ* wake_q = nullptr) noexcept;
     // kick(), for a worker that begins an item and leaves others behind. Mostly all is as it should be: as many run as
     // may, and the monitor looks after them.
     void kick_behind() noexcept {
