@@ -14,6 +14,7 @@
 
 #include "bottomhalf/sched/host/factory.hpp"
 #include "sched/host/pause.hpp"
+#include "sched/running_task.hpp"
 
 namespace bottomhalf {
 
@@ -21,6 +22,10 @@ namespace {
 
 // Task::permit
 constexpr std::uint32_t kNone = 0, kPermit = 1, kParked = 2;
+
+// So many times in a row a thread wakes workers of its CPU that sit elsewhere before the CPU is brought to it. Once
+// that it also waits counts for so many: then nothing is gained by the other one's being free.
+constexpr unsigned kSummons = 64, kWaited = 8;
 
 // A wait that serves signals looks at its Interrupter at least this often: the signal may have reached another thread.
 constexpr Nanoseconds kInterruptSlice = 100 * kMillisecond;
@@ -45,6 +50,9 @@ public:
         for (auto& event : events_) event = std::make_unique<Atomic<Nanoseconds>>(kForever);
         CPU_ZERO(&allowed_);
         sched_getaffinity(0, sizeof allowed_, &allowed_);
+        for (unsigned cpu = 0; cpu < domain.nr_cpus; ++cpu)
+            seats_.push_back(std::make_unique<Atomic<int>>(
+                cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed_) ? static_cast<int>(cpu) : -1));
     }
     ~HostSubstrate() override { stop_clock(); }
 
@@ -85,6 +93,12 @@ public:
 
     Wake block(Task& self, Nanoseconds deadline) override {
         std::atomic<std::uint32_t>& word = self.permit.raw();
+        if (self.summoned) {
+            self.summoned = false;
+            self.summons += kWaited - 1;
+        }
+        if (self.seat >= 0 && self.seat != seat_of(self.bound_cpu)) [[unlikely]]
+            sit_down(self);
         for (;;) {
             std::uint32_t seen = kNone;
             if (!word.compare_exchange_strong(seen, kParked)) {
@@ -116,7 +130,11 @@ public:
     RestOfWake begin_wake(Task& task) noexcept override {
         std::atomic<std::uint32_t>& word = task.permit.raw();
         if (word.exchange(kPermit) != kParked) return {};
-        task.woken_from.store(sched_getcpu(), std::memory_order_relaxed);
+        const int here = sched_getcpu();
+        task.woken_from.store(here, std::memory_order_relaxed);
+        if (Task* self = running_task(); self != nullptr && self->adopted && task.bound_cpu == self->cpu.load() &&
+                                         self->domain.load(std::memory_order_relaxed) == &domain_)
+            note_summons(*self, here);
         // The word may have become another's by then, or none: who waits there looks again, and an address that is not
         // mapped is an error that nobody asks for.
         return {[](void* w) { futex(*static_cast<std::atomic<std::uint32_t>*>(w), FUTEX_WAKE, 1, nullptr); }, &word};
@@ -157,8 +175,9 @@ public:
     void rebind(Task& self, int cpu) override {
         self.bound_cpu = cpu;
         self.cpu.store(cpu == kCpuUnbound ? 0 : cpu);
+        self.seat = -1;
         sched_setaffinity(0, sizeof allowed_, &allowed_);
-        if (cpu != kCpuUnbound) pin(static_cast<unsigned>(cpu));
+        if (cpu != kCpuUnbound) sit_down(self);
     }
 
     std::unique_ptr<Watcher> make_watcher(Detection wanted) override { return make_host_watcher(wanted); }
@@ -194,9 +213,11 @@ private:
         char short_name[16];
         std::snprintf(short_name, sizeof short_name, "%.15s", task.name);
         pthread_setname_np(pthread_self(), short_name);
-        if (task.bound_cpu != kCpuUnbound) pin(static_cast<unsigned>(task.bound_cpu));
-        if (task.limits != nullptr && task.bound_cpu == kCpuUnbound)
-            static_cast<HostSubstrate&>(*task.domain.load()->substrate).confine(task.limits->allowed);
+        auto& substrate = static_cast<HostSubstrate&>(*task.domain.load()->substrate);
+        if (task.bound_cpu != kCpuUnbound)
+            substrate.sit_down(task);
+        else if (task.limits != nullptr)
+            substrate.confine(task.limits->allowed);
         // Needs a privilege when negative; without it the level is a wish.
         if (task.nice != 0) setpriority(PRIO_PROCESS, static_cast<id_t>(task.pid.load()), task.nice);
         try {
@@ -218,15 +239,48 @@ private:
         return CPU_COUNT(&mine) != 0 && sched_setaffinity(0, sizeof mine, &mine) == 0;
     }
 
-    static void pin(unsigned cpu) noexcept {
-        cpu_set_t allowed;
-        CPU_ZERO(&allowed);
-        if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || !CPU_ISSET(cpu, &allowed))
-            return;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        sched_setaffinity(0, sizeof one, &one);
+    // A CPU of the machine begins on the host's of the same number, its *seat*, to which its tasks are bound. A thread
+    // that calls in floats, while its home CPU stays: where each wake of its worker has to cross to another CPU, the
+    // two CPUs of the machine exchange their seats. Their tasks follow before their next sleep. Not at once: a caller
+    // that computes meanwhile gains by a worker elsewhere, and where the two get in each other's way the system moves
+    // it.
+
+    int seat_of(int cpu) const noexcept { return seats_[static_cast<unsigned>(cpu)]->load(std::memory_order_relaxed); }
+
+    // The calling thread is bound to the seat of its task's CPU, as far as this thread may go there; a task that moved
+    // once may.
+    void sit_down(Task& self) const noexcept {
+        const int seat = seat_of(self.bound_cpu);
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        if (seat < 0) return;
+        if (self.seat < 0 && (sched_getaffinity(0, sizeof cpus, &cpus) != 0 || !CPU_ISSET(seat, &cpus))) return;
+        CPU_ZERO(&cpus);
+        CPU_SET(seat, &cpus);
+        // Refused: the host has taken the CPU away, and it is not asked again.
+        self.seat = sched_setaffinity(0, sizeof cpus, &cpus) == 0 ? seat : -1;
+    }
+
+    void note_summons(Task& self, int here) noexcept {
+        self.summoned = seat_of(self.cpu.load()) != here;
+        if (!self.summoned)
+            self.summons = 0;
+        else if (++self.summons > kSummons) [[unlikely]] {
+            self.summons = 0;
+            exchange_seats(static_cast<unsigned>(self.cpu.load()), here);
+        }
+    }
+    void exchange_seats(unsigned cpu, int wanted) noexcept {
+        RawGuard guard(seats_lock_);
+        const int left = seats_[cpu]->load();
+        if (left < 0) return;
+        for (unsigned other = 0; other < seats_.size(); ++other) {
+            // Not across nodes: work is queued to a node by its CPUs' numbers.
+            if (seats_[other]->load() != wanted || domain_.topology.node_of(other) != domain_.topology.node_of(cpu))
+                continue;
+            seats_[other]->store(left);
+            seats_[cpu]->store(wanted);
+        }
     }
 
     Nanoseconds earliest() const noexcept {
@@ -265,6 +319,8 @@ private:
     const Nanoseconds boot_;
     cpu_set_t allowed_;  // I: the booting thread's
     std::vector<std::unique_ptr<Atomic<Nanoseconds>>> events_;
+    RawLock seats_lock_;
+    std::vector<std::unique_ptr<Atomic<int>>> seats_;  // the vector I; a seat A, L: seats_lock_ to write; -1: no seat
     Atomic<Nanoseconds> next_{0};
     Atomic<bool> stopping_{false};
     RawLock clock_lock_;
