@@ -12,6 +12,8 @@ namespace {
 constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
 // As long as workers have blocked of late, the next one to block is near: then ticks and peace stay short.
 constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
+// Where one was handed over within that time, the records of switches stay though all is quiet.
+constexpr Nanoseconds kMemory = kSecond;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
@@ -116,7 +118,7 @@ void Monitor::take_new() {
 void Monitor::run() {
     const bool budget = watcher_->means() == Detection::budget;
     Nanoseconds pause = kLeastTick, peace = kLeastPeace;
-    Nanoseconds last_one = -kOfLate;  // a worker was handed over
+    Nanoseconds last_one = -kMemory;  // a worker was handed over
     bool lately = false;              // something was watched at the last wake-up
     bool switched = false;            // it was for a switch
     while (!stopping_.load()) {
@@ -138,11 +140,16 @@ void Monitor::run() {
         const Nanoseconds most = start - last_one < kOfLate ? kMostTickOfLate : kMostTick;
         if (!any && !lately) {
             switched = false;
-            watcher_->detach_all();
-            watcher_->wait(kForever);
-            if (domain_.now() - start > kQuiet) {
+            watcher_->mute_all();
+            const bool detaches = attached_ && start - last_one >= kMemory;
+            watcher_->wait(detaches ? kQuiet : kForever);
+            if (domain_.now() - start >= kQuiet) {
                 pause = kLeastTick;
                 peace = kLeastPeace;
+                if (detaches) {
+                    watcher_->detach_all();
+                    attached_ = false;
+                }
             } else if (pause > kLeastTick) {
                 // A stream of short items, behind each of which the next is pending for moments.
                 watcher_->doze(pause);
@@ -205,7 +212,7 @@ Monitor::Outcome Monitor::look_after(Watched& watched) {
     // from its first switch on; of one that is known to compute, the slow ticks are enough.
     if (records_) {
         for (const Suspect& suspect : running_)
-            if (suspect.may_sleep) watcher_->attach(suspect.tid);
+            if (suspect.may_sleep) attached_ |= watcher_->attach(suspect.tid);
     }
     std::erase_if(running_, [](const Suspect& s) { return s.worker == nullptr; });
     tick(watched, running_);

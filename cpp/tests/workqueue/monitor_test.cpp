@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <thread>
@@ -348,6 +349,31 @@ TEST_P(MonitorTest, SleepsWhileNothingIsPendingBehindAWorker) {
     EXPECT_EQ(monitor().counters().looks, 0u);
     blocked.let_go();
     wq->flush();
+}
+
+// The monitor's own stay; those of a worker would slow down each of its wake-ups.
+TEST_P(MonitorTest, NoSwitchIsRecordedWhereAllIsQuiet) {
+    const auto records = [] {
+        int n = 0;
+        for (const auto& file : std::filesystem::directory_iterator("/proc/self/fd")) {
+            std::error_code gone;
+            n += std::filesystem::read_symlink(file.path(), gone) == "anon_inode:[perf_event]";
+        }
+        return n;
+    };
+    const int own = GetParam() == Detection::switch_records ? 1 : 0;
+    auto& wq = machine->workqueues().system(SystemWq::percpu);
+    for (int i = 0; i < 3; ++i) {
+        Computing computing;
+        Item behind;
+        wq->queue(computing.work);
+        EXPECT_TRUE(eventually(*machine, [&] { return computing.started.load(); }));
+        wq->queue(behind.work);
+        EXPECT_TRUE(eventually(*machine, [&] { return own == 0 || records() > own; }));
+        computing.go.store(true);
+        wq->flush();
+        EXPECT_TRUE(eventually(*machine, [&] { return records() == own; }));
+    }
 }
 
 TEST_P(MonitorTest, AHeldBackItemWaitsForItsTurnAllTheSame) {

@@ -41,7 +41,10 @@ public:
     virtual Nanoseconds cpu_time(int tid) noexcept = 0;
     // The next switch of that thread ends wait(); those behind it are not told. False: there are no records of it.
     virtual bool attach(int tid) noexcept = 0;
-    // No thread's switches are told any more.
+    // No thread's switches are told any more, until it is attached again.
+    virtual void mute_all() noexcept = 0;
+    // And none of them is recorded: a switch of a thread with records takes a microsecond or two longer, heard or not.
+    // To attach it again takes a hundred.
     virtual void detach_all() noexcept = 0;
     // Sleeps until notify(), a switch record, or that long (kForever: no limit). True: there was a switch.
     virtual bool wait(Nanoseconds duration) noexcept = 0;

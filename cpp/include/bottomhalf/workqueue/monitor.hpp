@@ -108,6 +108,7 @@ private:
     RawLock lock_;
     List new_;                                            // L: pools on their way here
     std::vector<Watched> pools_;                          // M
+    bool attached_ = false;                               // M: to threads, for the records of their switches
     std::vector<Suspect> running_;                        // M: of the pool that is looked at
     Counter<std::uint64_t> wakeups_, looks_, handovers_;  // M to write
 };

@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "bottomhalf/sched/host/factory.hpp"
 #include "sched/host/pause.hpp"
@@ -65,13 +66,14 @@ Sight read_sight(int fd) noexcept {
 // The switches of one thread. They are not read: that there was one is all that matters, /proc tells what for.
 //
 // A record and the wake-up behind it take longer than the switch itself several times over. So after the first one the
-// ring is full until somebody looks again: a thread that switches all the time pays once for each look, and a switch
-// that nobody wants to hear of costs what one of a thread without records does, or nearly.
+// ring is full until somebody looks again: a thread that switches all the time pays once for each look. A switch that
+// nobody hears of still costs more than one of a thread without records, so they are closed when all is quiet.
 class SwitchRecords {
 public:
     ~SwitchRecords() { close_all(); }
 
-    bool open(int tid) noexcept {
+    // Records of a thread's switches, to be enabled: a file, or -1.
+    static int open_event(int tid) noexcept {
         perf_event_attr attr{};
         attr.size = sizeof attr;
         attr.type = PERF_TYPE_SOFTWARE;
@@ -82,7 +84,10 @@ public:
         attr.disabled = 1;
         attr.watermark = 1;  // wakeup_events would count samples, and there are none
         attr.wakeup_watermark = 1;
-        fd_ = static_cast<int>(syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC));
+        return static_cast<int>(syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC));
+    }
+    bool open(int tid) noexcept {
+        fd_ = open_event(tid);
         if (fd_ < 0) return false;
         page_size_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
         void* memory = mmap(nullptr, 2 * page_size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
@@ -146,6 +151,7 @@ public:
     ~HostWatcher() override {
         for (auto& slot : slots_) drop(slot);
         if (event_ >= 0) close(event_);
+        if (anchor_ >= 0) close(anchor_);
     }
 
     Detection means() const noexcept override { return means_; }
@@ -179,12 +185,15 @@ public:
         slot.records.listen();
         return true;
     }
-    void detach_all() noexcept override {
+    void mute_all() noexcept override {
         for (auto& slot : slots_) slot.records.mute();
+    }
+    void detach_all() noexcept override {
+        for (auto& slot : slots_) slot.records.close_all();
     }
 
     bool wait(Nanoseconds duration) noexcept override {
-        set_slack();
+        settle_in();
         std::uint32_t seen = kAwake;
         if (word_.compare_exchange(seen, kAsleep)) {
             if (event_ >= 0)
@@ -201,7 +210,7 @@ public:
     }
 
     void doze(Nanoseconds duration) noexcept override {
-        set_slack();
+        settle_in();
         timespec t{static_cast<time_t>(duration / kSecond), static_cast<long>(duration % kSecond)};
         clock_nanosleep(CLOCK_MONOTONIC, 0, &t, nullptr);
     }
@@ -249,10 +258,13 @@ private:
         slot.records.close_all();
     }
 
-    void set_slack() noexcept {
-        if (slack_set_) return;
-        slack_set_ = true;
+    // The first call of the monitor's own thread.
+    void settle_in() noexcept {
+        if (std::exchange(settled_in_, true)) return;
         prctl(PR_SET_TIMERSLACK, 1UL);
+        // The first such event of a whole system changes its scheduler's code, which takes 10 ms, and so does the first
+        // after a second without any. So there is always this one, of a thread whose switches nobody waits for.
+        if (event_ >= 0) anchor_ = SwitchRecords::open_event(0);
     }
 
     void futex_for(Nanoseconds duration) noexcept {
@@ -302,8 +314,8 @@ private:
     // More than pools have runnable workers on most machines; with more, files are opened again.
     static constexpr std::size_t kSlots = 64;
     const Detection means_;
-    int event_ = -1;
-    bool slack_set_ = false;
+    int event_ = -1, anchor_ = -1;
+    bool settled_in_ = false;
     Atomic<std::uint32_t> word_{kAwake};
     std::array<Slot, kSlots> slots_;
     std::uint64_t uses_ = 0;

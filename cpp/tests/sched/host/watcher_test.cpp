@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "bottomhalf/sched/host/factory.hpp"
@@ -49,6 +50,16 @@ private:
     std::thread thread_;
 };
 
+// How many of them this process has open.
+int switch_records() {
+    int n = 0;
+    for (const auto& file : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        n += std::filesystem::read_symlink(file.path(), gone) == "anon_inode:[perf_event]";
+    }
+    return n;
+}
+
 class WatcherTest : public ::testing::Test {
 protected:
     void SetUp() override {
@@ -84,17 +95,34 @@ TEST_F(WatcherTest, WhoIsAttachedAgainIsHeardAnew) {
     for (int i = 0; i < 2000; ++i) hears_a_turn();
 }
 
-TEST_F(WatcherTest, DetachedThreadsAreNotHeard) {
-    ASSERT_TRUE(watcher->attach(sleeper.tid()));
-    watcher->detach_all();
-    sleeper.turn();
-    EXPECT_FALSE(watcher->wait(kAWhile));
-    hears_a_turn();
+TEST_F(WatcherTest, MutedAndDetachedThreadsAreNotHeard) {
+    for (const auto stop : {&Watcher::mute_all, &Watcher::detach_all}) {
+        ASSERT_TRUE(watcher->attach(sleeper.tid()));
+        (watcher.get()->*stop)();
+        sleeper.turn();
+        EXPECT_FALSE(watcher->wait(kAWhile));
+        hears_a_turn();
+    }
+}
+
+// One set is always there, so that the system's scheduler need not be changed for the next.
+TEST_F(WatcherTest, RecordsAreOpenFromAttachToDetach) {
+    const int before = switch_records();
+    watcher->notify();
+    watcher->wait(kForever);
+    EXPECT_EQ(switch_records(), before + 1);
+    for (int i = 0; i < 2; ++i) {
+        hears_a_turn();
+        watcher->mute_all();
+        EXPECT_EQ(switch_records(), before + 2);
+        watcher->detach_all();
+        EXPECT_EQ(switch_records(), before + 1);
+    }
 }
 
 TEST_F(WatcherTest, ANoticeEndsTheWaitAndIsNoSwitch) {
     ASSERT_TRUE(watcher->attach(sleeper.tid()));
-    watcher->detach_all();
+    watcher->mute_all();
     watcher->notify();
     EXPECT_FALSE(watcher->wait(kForever));
 }
