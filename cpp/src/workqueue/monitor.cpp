@@ -12,8 +12,9 @@ namespace {
 constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
 // As long as workers have blocked of late, the next one to block is near: then ticks and peace stay short.
 constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
-// Where one was handed over within that time, the records of switches stay though all is quiet.
-constexpr Nanoseconds kMemory = kSecond;
+// So long without anything to look at, and the records of switches are closed; but not where a worker was handed over
+// within that memory.
+constexpr Nanoseconds kCalm = 30 * kMillisecond, kMemory = kSecond;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
@@ -142,14 +143,15 @@ void Monitor::run() {
             switched = false;
             watcher_->mute_all();
             const bool detaches = attached_ && start - last_one >= kMemory;
-            watcher_->wait(detaches ? kQuiet : kForever);
-            if (domain_.now() - start >= kQuiet) {
+            watcher_->wait(detaches ? kCalm : kForever);
+            const Nanoseconds quiet = domain_.now() - start;
+            if (detaches && quiet >= kCalm) {
+                watcher_->detach_all();
+                attached_ = false;
+            }
+            if (quiet > kQuiet) {
                 pause = kLeastTick;
                 peace = kLeastPeace;
-                if (detaches) {
-                    watcher_->detach_all();
-                    attached_ = false;
-                }
             } else if (pause > kLeastTick) {
                 // A stream of short items, behind each of which the next is pending for moments.
                 watcher_->doze(pause);
