@@ -12,9 +12,9 @@ namespace {
 constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
 // As long as workers have blocked of late, the next one to block is near: then ticks and peace stay short.
 constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
-// So long without anything to look at, and the records of switches are closed; but not where a worker was handed over
-// within that memory.
-constexpr Nanoseconds kCalm = 30 * kMillisecond, kMemory = kSecond;
+// So long without anything to look at, and the records of switches are closed; the second, since a worker was handed
+// over.
+constexpr Nanoseconds kCalm = 30 * kMillisecond, kMemory = 100 * kMillisecond;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
 // Where switches are recorded, what else has to be looked at: CPU time, workers that came by themselves.
@@ -142,10 +142,10 @@ void Monitor::run() {
         if (!any && !lately) {
             switched = false;
             watcher_->mute_all();
-            const bool detaches = attached_ && start - last_one >= kMemory;
-            watcher_->wait(detaches ? kCalm : kForever);
+            const Nanoseconds calm = std::max(kCalm, last_one + kMemory - start);
+            watcher_->wait(attached_ ? calm : kForever);
             const Nanoseconds quiet = domain_.now() - start;
-            if (detaches && quiet >= kCalm) {
+            if (attached_ && quiet >= calm) {
                 watcher_->detach_all();
                 attached_ = false;
             }

@@ -171,7 +171,7 @@ TEST(TimerWheel, AnIdleWheelComesToThePresent) {
 
 TEST(TimerWheel, SettledMeansThatThePresentDoesNotMatter) {
     std::mt19937_64 random(7);
-    unsigned settled = 0, tried = 0;
+    unsigned settled = 0, tried = 0, settled_of[TimerWheel::kLevels] = {};
     for (int round = 0; round < 2000; ++round) {
         const Jiffies clk = random() % 100000;
         TimerWheel wheel(round % 2 == 0 ? 1000 : 100, clk);
@@ -185,6 +185,7 @@ TEST(TimerWheel, SettledMeansThatThePresentDoesNotMatter) {
             EXPECT_EQ(wheel.bucket_of(expires, fires_now), bucket) << expires << " at " << clk;
             EXPECT_EQ(fires_now, fires);
             ++settled;
+            ++settled_of[bucket / TimerWheel::kBuckets];
             for (int j = 0; j < 4; ++j) {
                 TimerWheel later = wheel;  // never touched but by forward()
                 later.forward(j == 0 ? wheel.next_expiry() : clk + random() % (wheel.next_expiry() - clk + 1));
@@ -194,19 +195,24 @@ TEST(TimerWheel, SettledMeansThatThePresentDoesNotMatter) {
         }
     }
     EXPECT_GT(settled, tried / 10);
+    for (unsigned level = 0; level < TimerWheel::kLevels - 1; ++level) EXPECT_GT(settled_of[level], 20) << level;
     Jiffies fires = 0;
     unsigned bucket = 0;
-    EXPECT_FALSE(TimerWheel(1000).settled_bucket_of(5000, bucket, fires));  // an idle one may be far behind
+    // An idle one may be far behind; these two are as far behind "never" as a signed number can say.
+    for (const Jiffies expires : {Jiffies{5000}, Jiffies{0} - 1, Jiffies{0} - 2, Jiffies{0} - 3})
+        EXPECT_FALSE(TimerWheel(1000).settled_bucket_of(expires, bucket, fires)) << expires;
     TimerWheel wheel(1000, 1000);
     Node first;
     first.arm(wheel, 1010);
     EXPECT_TRUE(wheel.settled_bucket_of(1200, bucket, fires));
-    EXPECT_FALSE(wheel.settled_bucket_of(1011, bucket, fires));                       // with the next one
-    EXPECT_FALSE(wheel.settled_bucket_of(1064, bucket, fires));                       // near the border of two levels
-    EXPECT_FALSE(wheel.settled_bucket_of(999, bucket, fires));                        // past
-    EXPECT_FALSE(wheel.settled_bucket_of(Jiffies{0} - 10, bucket, fires));            // and long past
-    EXPECT_FALSE(wheel.settled_bucket_of(1000 + (Jiffies{1} << 29), bucket, fires));  // the last level
-    EXPECT_FALSE(wheel.settled_bucket_of(1000 + kMaxJiffyOffset, bucket, fires));     // beyond it
+    EXPECT_FALSE(wheel.settled_bucket_of(1011, bucket, fires));  // with the next one
+    EXPECT_FALSE(wheel.settled_bucket_of(1064, bucket, fires));  // near the border of two levels
+    EXPECT_FALSE(wheel.settled_bucket_of(999, bucket, fires));   // past
+    for (Jiffies i = 0; i < 100; ++i)
+        EXPECT_FALSE(wheel.settled_bucket_of(kMaxJiffyOffset + 1000 + i, bucket, fires)) << i;  // and as long as can be
+    EXPECT_FALSE(wheel.settled_bucket_of(Jiffies{0} - 10, bucket, fires));                      // and long past
+    EXPECT_FALSE(wheel.settled_bucket_of(1000 + (Jiffies{1} << 29), bucket, fires));            // the last level
+    EXPECT_FALSE(wheel.settled_bucket_of(1000 + kMaxJiffyOffset, bucket, fires));               // beyond it
 }
 
 // Random operations against a model that knows each node's tick.

@@ -73,9 +73,8 @@ struct Task : Recycled<Task> {
     void* substrate_data = nullptr;   // owned by the substrate
     Atomic<std::uint32_t> permit{0};  // A: the substrate's binary permit
     Atomic<int> woken_from{-1};       // A: the host's CPU that the last to wake it from sleep was on; -1: none, or used
-    int seat = -1;                    // O: the host's CPU that its thread is bound to; -1: none
-    bool summoned = false;   // O: adopted; it woke a task of its CPU that sat elsewhere, and has not slept since
-    unsigned summons = 0;    // O: what speaks for bringing that CPU here
+    Atomic<int> seat{-1};             // A, its thread to write: the host's CPU that it is bound to; -1: none
+    bool summoned = false;   // O: adopted; it woke a task of its CPU that sat elsewhere, and has not waited since
     std::uint32_t refs = 1;  // under the adoption lock: adopted tasks belong to thread and domain
 };
 

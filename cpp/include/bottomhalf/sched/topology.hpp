@@ -31,6 +31,7 @@ public:
     unsigned cpus() const noexcept { return static_cast<unsigned>(places_.size()); }
     unsigned nodes() const noexcept;
     unsigned node_of(unsigned cpu) const noexcept { return places_[cpu].node; }
+    bool same_cache(unsigned one, unsigned other) const noexcept { return places_[one].cache == places_[other].cache; }
     // The CPUs that share the scope's property with this one, itself included.
     CpuMask pod(AffinityScope scope, unsigned cpu) const noexcept;
     // All of them, in the order of their first CPUs.

@@ -34,9 +34,9 @@ public:
     static constexpr Jiffies kNever = ~Jiffies{0} >> 1;  // later than any tick, as a signed number too
 
     explicit TimerWheel(unsigned hz, Jiffies clk = 0) noexcept : levels_(hz > 100 ? kLevels : kLevels - 1), clk_(clk) {
-        settled_from_.fill(std::numeric_limits<std::int64_t>::max());
+        settled_beyond_.fill(std::numeric_limits<std::int64_t>::max());
         for (unsigned level = 0; level + 1 < levels_; ++level)
-            settled_from_[level] = static_cast<std::int64_t>(level == 0 ? 1 : kStart[level]);
+            settled_beyond_[level] = static_cast<std::int64_t>(level == 0 ? 0 : kStart[level] - 1);
     }
 
     Jiffies clk() const noexcept { return clk_; }
@@ -103,7 +103,7 @@ private:
         }
         return widths;
     }();
-    // Of whatever wheel. No branch: delays are random to the processor.
+    // Not limited to the wheel's last. No branch: delays are random to the processor.
     static unsigned level_of(Jiffies delta) noexcept {
         const Width& width = kWidths[static_cast<unsigned>(std::bit_width(delta | 1) - 1)];
         return width.level + static_cast<unsigned>(delta >= width.end);
@@ -113,8 +113,8 @@ private:
     Jiffies clk_;
     Jiffies next_ = kNever;
     std::size_t size_ = 0;
-    // By level: how far behind the next expiry a settled one is. The last level has none: it may be cut off.
-    std::array<std::int64_t, 64 / kShift + 2> settled_from_;
+    // By level: a settled one is further behind the next expiry. The last level has none: it may be cut off.
+    std::array<std::int64_t, 64 / kShift + 2> settled_beyond_;
     std::array<std::uint64_t, kLevels> pending_{};
     std::array<WheelNode*, kLevels * kBuckets> buckets_{};
 };
@@ -141,7 +141,7 @@ inline bool TimerWheel::settled_bucket_of(Jiffies expires, unsigned& bucket, Jif
     // The clock is somewhere from clk_ to next_: the level counts, the rest of the bucket follows from expires alone.
     // The past has a huge delta, and so a level that has nothing settled.
     const unsigned level = level_of(expires - clk_);
-    if (static_cast<std::int64_t>(expires - next_) < settled_from_[level]) [[unlikely]]
+    if (static_cast<std::int64_t>(expires - next_) <= settled_beyond_[level]) [[unlikely]]
         return false;
     bucket = bucket_at(level, expires, fires);
     return true;

@@ -1,10 +1,10 @@
 // Monitor: finds workers that have blocked without saying so, and has their pools wake another.
 //
-// One thread per host machine, "bh-monitor". It sleeps for good while no pool has work pending behind running workers;
-// a pool that gets into that state says so (WorkerPool::watch). From then on it looks at what the running workers'
-// threads do: at each of their switches where the system records those, else at ticks that grow longer while nobody
-// blocks. A worker is handed over after two looks that show it asleep in the same call. Who waits for a gate, or was
-// preempted, is runnable.
+// One thread per host machine, "bh-monitor". It sleeps while no pool has work pending behind running workers (but once,
+// after a moment, to close its records of switches); a pool that gets into that state says so (WorkerPool::watch). From
+// then on it looks at what the running workers' threads do: at each of their switches where the system records those,
+// else at ticks that grow longer while nobody blocks. A worker is handed over after two looks that show it asleep in
+// the same call. Who waits for a gate, or was preempted, is runnable.
 //
 // Fields: I: set when made; M: the monitor's thread alone; L: under lock_; A: atomic.
 #pragma once

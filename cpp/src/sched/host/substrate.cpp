@@ -23,9 +23,11 @@ namespace {
 // Task::permit
 constexpr std::uint32_t kNone = 0, kPermit = 1, kParked = 2;
 
-// So many times in a row a thread wakes workers of its CPU that sit elsewhere before the CPU is brought to it. Once
-// that it also waits counts for so many: then nothing is gained by the other one's being free.
-constexpr unsigned kSummons = 64, kWaited = 8;
+// A CPU of the machine that its callers have woken from another of the host so many times in a row is brought to them;
+// a wake that is followed by a wait counts for more, for then nothing is gained by the other one's being free.
+constexpr unsigned kPatience = 64, kMostPatience = 1u << 16, kWaited = 8;
+// A CPU that has been brought elsewhere within that time takes twice the patience: its callers may be of two minds.
+constexpr Nanoseconds kSettled = kSecond;
 
 // A wait that serves signals looks at its Interrupter at least this often: the signal may have reached another thread.
 constexpr Nanoseconds kInterruptSlice = 100 * kMillisecond;
@@ -51,8 +53,8 @@ public:
         CPU_ZERO(&allowed_);
         sched_getaffinity(0, sizeof allowed_, &allowed_);
         for (unsigned cpu = 0; cpu < domain.nr_cpus; ++cpu)
-            seats_.push_back(std::make_unique<Atomic<int>>(
-                cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed_) ? static_cast<int>(cpu) : -1));
+            seats_.push_back(
+                std::make_unique<Seat>(cpu < CPU_SETSIZE && CPU_ISSET(cpu, &allowed_) ? static_cast<int>(cpu) : -1));
     }
     ~HostSubstrate() override { stop_clock(); }
 
@@ -95,9 +97,10 @@ public:
         std::atomic<std::uint32_t>& word = self.permit.raw();
         if (self.summoned) {
             self.summoned = false;
-            self.summons += kWaited - 1;
+            count_summons(*seats_[static_cast<unsigned>(self.cpu.load())], kWaited - 1);
         }
-        if (self.seat >= 0 && self.seat != seat_of(self.bound_cpu)) [[unlikely]]
+        if (const int seat = self.seat.load(std::memory_order_relaxed); seat >= 0 && seat != seat_of(self.bound_cpu))
+            [[unlikely]]
             sit_down(self);
         for (;;) {
             std::uint32_t seen = kNone;
@@ -132,9 +135,11 @@ public:
         if (word.exchange(kPermit) != kParked) return {};
         const int here = sched_getcpu();
         task.woken_from.store(here, std::memory_order_relaxed);
-        if (Task* self = running_task(); self != nullptr && self->adopted && task.bound_cpu == self->cpu.load() &&
+        const int seat = task.seat.load(std::memory_order_relaxed);
+        if (Task* self = running_task(); seat >= 0 && self != nullptr && self->adopted &&
+                                         self->cpu.load() == task.cpu.load() &&
                                          self->domain.load(std::memory_order_relaxed) == &domain_)
-            note_summons(*self, here);
+            note_summons(*self, seat, here);
         // The word may have become another's by then, or none: who waits there looks again, and an address that is not
         // mapped is an error that nobody asks for.
         return {[](void* w) { futex(*static_cast<std::atomic<std::uint32_t>*>(w), FUTEX_WAKE, 1, nullptr); }, &word};
@@ -175,7 +180,7 @@ public:
     void rebind(Task& self, int cpu) override {
         self.bound_cpu = cpu;
         self.cpu.store(cpu == kCpuUnbound ? 0 : cpu);
-        self.seat = -1;
+        self.seat.store(-1, std::memory_order_relaxed);
         sched_setaffinity(0, sizeof allowed_, &allowed_);
         if (cpu != kCpuUnbound) sit_down(self);
     }
@@ -245,41 +250,59 @@ private:
     // that computes meanwhile gains by a worker elsewhere, and where the two get in each other's way the system moves
     // it.
 
-    int seat_of(int cpu) const noexcept { return seats_[static_cast<unsigned>(cpu)]->load(std::memory_order_relaxed); }
+    struct Seat {
+        explicit Seat(int c) noexcept : cpu(c) {}
+        Atomic<int> cpu;                // A, L: seats_lock_ to write; -1: the process may not run there
+        Atomic<unsigned> summons{0};    // A, a hint: how often in a row its callers have woken it from elsewhere
+        unsigned patience = kPatience;  // L: seats_lock_
+        Nanoseconds moved = -kSettled;  // L: seats_lock_
+    };
 
-    // The calling thread is bound to the seat of its task's CPU, as far as this thread may go there; a task that moved
-    // once may.
-    void sit_down(Task& self) const noexcept {
-        const int seat = seat_of(self.bound_cpu);
-        cpu_set_t cpus;
-        CPU_ZERO(&cpus);
-        if (seat < 0) return;
-        if (self.seat < 0 && (sched_getaffinity(0, sizeof cpus, &cpus) != 0 || !CPU_ISSET(seat, &cpus))) return;
-        CPU_ZERO(&cpus);
-        CPU_SET(seat, &cpus);
-        // Refused: the host has taken the CPU away, and it is not asked again.
-        self.seat = sched_setaffinity(0, sizeof cpus, &cpus) == 0 ? seat : -1;
+    int seat_of(int cpu) const noexcept {
+        return seats_[static_cast<unsigned>(cpu)]->cpu.load(std::memory_order_relaxed);
     }
 
-    void note_summons(Task& self, int here) noexcept {
-        self.summoned = seat_of(self.cpu.load()) != here;
+    // The calling thread is bound to the seat of its task's CPU.
+    void sit_down(Task& self) const noexcept {
+        const int seat = seat_of(self.bound_cpu);
+        if (seat < 0) return;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(seat, &one);
+        // Refused: the system has taken the CPU from the process, and is not asked again.
+        self.seat.store(sched_setaffinity(0, sizeof one, &one) == 0 ? seat : -1, std::memory_order_relaxed);
+    }
+
+    static unsigned count_summons(Seat& seat, unsigned n) noexcept {
+        const unsigned now = seat.summons.load(std::memory_order_relaxed) + n;
+        seat.summons.store(now, std::memory_order_relaxed);
+        return now;
+    }
+    // An adopted thread has woken a task of its CPU.
+    void note_summons(Task& self, int from, int here) noexcept {
+        const auto cpu = static_cast<unsigned>(self.cpu.load());
+        Seat& seat = *seats_[cpu];
+        self.summoned = from != here;
         if (!self.summoned)
-            self.summons = 0;
-        else if (++self.summons > kSummons) [[unlikely]] {
-            self.summons = 0;
-            exchange_seats(static_cast<unsigned>(self.cpu.load()), here);
-        }
+            seat.summons.store(0, std::memory_order_relaxed);
+        else if (count_summons(seat, 1) > kPatience) [[unlikely]]
+            exchange_seats(cpu, here);
     }
     void exchange_seats(unsigned cpu, int wanted) noexcept {
         RawGuard guard(seats_lock_);
-        const int left = seats_[cpu]->load();
-        if (left < 0) return;
+        Seat& seat = *seats_[cpu];
+        const int left = seat.cpu.load();
+        if (seat.summons.load() <= seat.patience || left == wanted || wanted < 0) return;
+        seat.summons.store(0);
         for (unsigned other = 0; other < seats_.size(); ++other) {
-            // Not across nodes: work is queued to a node by its CPUs' numbers.
-            if (seats_[other]->load() != wanted || domain_.topology.node_of(other) != domain_.topology.node_of(cpu))
-                continue;
-            seats_[other]->store(left);
-            seats_[cpu]->store(wanted);
+            // No further than the cache they share: what a CPU is near to stays true.
+            if (seats_[other]->cpu.load() != wanted || !domain_.topology.same_cache(other, cpu)) continue;
+            const Nanoseconds present = now();
+            seat.patience = present - seat.moved < kSettled ? std::min(2 * seat.patience, kMostPatience) : kPatience;
+            seat.moved = present;
+            seats_[other]->cpu.store(left);
+            seat.cpu.store(wanted);
+            return;
         }
     }
 
@@ -320,7 +343,7 @@ private:
     cpu_set_t allowed_;  // I: the booting thread's
     std::vector<std::unique_ptr<Atomic<Nanoseconds>>> events_;
     RawLock seats_lock_;
-    std::vector<std::unique_ptr<Atomic<int>>> seats_;  // the vector I; a seat A, L: seats_lock_ to write; -1: no seat
+    std::vector<std::unique_ptr<Seat>> seats_;  // I: the vector
     Atomic<Nanoseconds> next_{0};
     Atomic<bool> stopping_{false};
     RawLock clock_lock_;

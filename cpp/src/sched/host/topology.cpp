@@ -1,4 +1,5 @@
-// The topology that the system tells of in /sys. Logical CPU i is the system's CPU i while there is one. A CPU of which
+// The topology that the system tells of in /sys. Logical CPU i is the system's CPU i while there is one, or another of
+// the same cache (the seats of host/substrate). A CPU of which
 // nothing is told has a core of its own, and the cache and node of CPU 0: made up are CPUs, not distances.
 #include <cstdio>
 #include <fstream>
