@@ -2,6 +2,7 @@
 #include <sched.h>
 
 #include <array>
+#include <cstring>
 
 #include "support/machine_fixture.hpp"
 
@@ -40,7 +41,7 @@ protected:
         return eventually([&] {
             bool asleep = true;
             domain().for_each_task([&](Task& task) {
-                if (task.worker != nullptr && task.state.load() != TaskState::idle) asleep = false;
+                if (std::strncmp(task.name, "kworker/", 8) == 0 && task.state.load() != TaskState::idle) asleep = false;
             });
             return asleep;
         });
