@@ -81,9 +81,12 @@ public:
         WorkerPool& pool = *barrier_.pool;
         RawGuard guard(pool.lock);
         if ((barrier_.work.data.load(std::memory_order_relaxed) & kPending) == 0) return;
-        for (Worker* w = pool.busy[WorkerPool::bucket(&item_)]; w != nullptr; w = w->hash_next)
-            for (ListNode* n = w->scheduled.begin(); n != w->scheduled.end(); n = n->next)
-                if (n == &barrier_.work.entry) return search.until_done(*w);
+        const auto is_next_of = [&](Worker& w) {
+            for (ListNode* n = w.scheduled.begin(); n != w.scheduled.end(); n = n->next)
+                if (n == &barrier_.work.entry) return true;
+            return false;
+        };
+        if (Worker* worker = pool.busy.find(&item_, is_next_of)) return search.until_done(*worker);
         for (ListNode* n = barrier_.work.entry.prev; n != &item_.entry; n = n->prev)
             if (is_list_head(pool, *barrier_.pwq, n) ||
                 !WorkqueueSubsystem::is_flush_barrier(*container_of(n, &Work::entry)))

@@ -139,23 +139,27 @@ private:
     while ((self.preempt_count & preempt::kSoftirqMask) > (count & preempt::kSoftirqMask)) local_bh_enable(self);
 }
 
-void call_handler(Worker& worker, Domain& domain, Work& work, WorkFunction func) {
-    Task& self = *worker.task;
+template <class Call>
+[[gnu::always_inline]] inline void call_handler(Task& self, Domain& domain, WorkFunction func, Call&& call) {
     // A BH worker is a softirq: what counts is what the handler added.
     const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
     try {
-        if (domain.simulated) [[unlikely]] {
-            const HeldWhileRunning held(domain, self, work, *worker.current_pwq);
-            func(&work);
-        } else {
-            func(&work);
-        }
+        call();
     } catch (const MachineExit&) {
     } catch (const std::exception& error) {
         say_exception(domain, func, error);
     }
     if (self.preempt_count != count || self.irqs_off != irqs_off) [[unlikely]]
         undo_leaked(self, domain, count, irqs_off);
+}
+
+[[gnu::noinline]] void call_simulated(Worker& worker, Domain& domain, Work& work, WorkFunction func, bool counts) {
+    if (counts) explore_point(domain);
+    call_handler(*worker.task, domain, func, [&] {
+        const HeldWhileRunning held(domain, *worker.task, work, *worker.current_pwq);
+        func(&work);
+    });
+    if (counts) explore_point(domain);
 }
 
 // What a traced item is called, for the end of its run: it may be gone by then.
@@ -179,6 +183,7 @@ struct TracedItem {
 
 // process_one_work(), in the loop that calls it most.
 [[gnu::always_inline]] inline void run_item(Worker& worker, WorkerPool& pool, Work& work, GatePass& pass) {
+    Domain& domain = pool.domain;
     const std::uint64_t word = work.data.load(std::memory_order_relaxed);
     PoolWorkqueue* const pwq = pwq_of(word);
     const WorkFunction func = work.func;
@@ -187,7 +192,7 @@ struct TracedItem {
     worker.current_pwq = pwq;
     worker.current_word = word;
     ++worker.items;
-    pool.hash_add(worker);
+    pool.busy.add(worker);
     work.entry.unlink();
     if ((pwq->wq->flags() & wq_flag::kCpuIntensive) != 0) [[unlikely]] {
         worker.set_flags(Worker::kCpuIntensive);
@@ -206,22 +211,23 @@ struct TracedItem {
         if (pool.monitor != nullptr) pool.monitor->begin(worker, work, pass.held());
     }
     std::unique_ptr<TracedItem> trace_item;
-    if (pool.domain.trace.enabled()) [[unlikely]]
+    if (domain.trace.enabled()) [[unlikely]]
         trace_item = trace_start(worker, work);
     // Whatever the submitter stored before its queueing call is visible from here on; a queueing call that comes after
     // this sees the item not pending and queues it again. A full barrier, as Linux promises.
     work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
     pool.lock.unlock();
 
-    if (counts) explore_point(pool.domain);
-    call_handler(worker, pool.domain, work, func);
-    if (counts) explore_point(pool.domain);
+    if (domain.simulated) [[unlikely]]
+        call_simulated(worker, domain, work, func, counts);
+    else
+        call_handler(*worker.task, domain, func, [&] { func(&work); });
 
     if (trace_item != nullptr) [[unlikely]]
         trace_end(worker, *trace_item);
-    else if (pool.domain.trace.enabled()) [[unlikely]]
+    else if (domain.trace.enabled()) [[unlikely]]
         // Tracing began while it ran: its object may be gone, the function is not.
-        trace_end(worker, {describe_function(pool.domain, nullptr, func), pool.domain.trace.id_of(&work)});
+        trace_end(worker, {describe_function(domain, nullptr, func), domain.trace.id_of(&work)});
     Gate* const gate = pass.held();
     if (gate != nullptr) gate->poll(*worker.task);
     if (worker.expected) [[unlikely]]
@@ -236,7 +242,7 @@ struct TracedItem {
         worker.leave_lane();
     if (worker.has(Worker::kCpuIntensive)) [[unlikely]]
         worker.clear_flags(Worker::kCpuIntensive);
-    pool.hash_remove(worker);
+    pool.busy.remove(worker);
     worker.current_work = nullptr;
     worker.current_func = nullptr;
     worker.current_pwq = nullptr;
@@ -299,7 +305,8 @@ Work* next_work(Worker& worker, GatePass& pass) {
     Task& self = *worker.task;
     for (;;) {
         ListNode* first = worker.scheduled.front();
-        if (first == nullptr) {
+        const bool scheduled = first != nullptr;
+        if (!scheduled) {
             if (worker.has(Worker::kRescuer)) return nullptr;
             if (pool.worklist.empty()) pool.splice_inbox();
             first = pool.first_startable();
@@ -310,7 +317,7 @@ Work* next_work(Worker& worker, GatePass& pass) {
                 continue;
             }
         }
-        if (pool.lane_is_full() && worker.scheduled.empty()) [[unlikely]] {
+        if (pool.lane_is_full() && !scheduled) [[unlikely]] {
             Lane* lane = pool.monitor->lane_of(pool, *container_of(first, &Work::entry));
             if (lane != nullptr && !lane->has_room()) {
                 pool.hold(first, *lane);
@@ -345,7 +352,7 @@ Work* next_work(Worker& worker, GatePass& pass) {
             pool.lock.lock();
             continue;
         }
-        if (!worker.scheduled.empty()) return work;
+        if (scheduled) return work;
         // An item that still runs in this pool waits for that very worker: it never overlaps with itself.
         if (Worker* other = pool.find_executing(work)) {
             move_linked(first, other->scheduled);

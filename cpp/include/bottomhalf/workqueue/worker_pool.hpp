@@ -63,8 +63,7 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     WorkFunction current_func = nullptr;   // L to write
     PoolWorkqueue* current_pwq = nullptr;  // L to write
     std::uint64_t current_word = 0;        // L: colour and INACTIVE bit of the item, for PoolWorkqueue::leave
-    Worker* hash_next = nullptr;           // L: busy hash,
-    Worker** hash_head = nullptr;          // L: and where in it
+    Worker* hash_next = nullptr;           // L: of the pool's BusyWorkers
     List scheduled;                        // L: items that only this worker may run next
     ListNode idle_node;                    // L
     ListNode pool_node;                    // L
@@ -90,10 +89,54 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     void clear_flags(unsigned bits) noexcept;  // X, under L
 };
 
+// The workers inside items, by the address of the item (Linux: busy_hash). Most of the time there is at most one, and
+// nothing to hash. Fields: L.
+class BusyWorkers {
+public:
+    void add(Worker& worker) noexcept {
+        if (only_ == nullptr) {
+            only_ = &worker;
+            return;
+        }
+        Worker*& place = hash_[bucket(worker.current_work)];
+        worker.hash_next = place;
+        place = &worker;
+        ++nr_hashed_;
+    }
+    void remove(Worker& worker) noexcept {
+        if (only_ == &worker) {
+            only_ = nullptr;
+            return;
+        }
+        Worker** link = &hash_[bucket(worker.current_work)];
+        while (*link != &worker) link = &(*link)->hash_next;
+        *link = worker.hash_next;
+        --nr_hashed_;
+    }
+    // A worker that matches, if it is inside an item of this address; or null.
+    template <class Matches>
+    Worker* find(const Work* work, Matches&& matches) noexcept {
+        if (only_ != nullptr && matches(*only_)) return only_;
+        if (nr_hashed_ == 0) return nullptr;
+        for (Worker* w = hash_[bucket(work)]; w != nullptr; w = w->hash_next)
+            if (matches(*w)) return w;
+        return nullptr;
+    }
+
+private:
+    static constexpr unsigned kBuckets = 64;
+    static unsigned bucket(const Work* work) noexcept {
+        const auto a = reinterpret_cast<std::uintptr_t>(work);
+        return static_cast<unsigned>(a >> 5 ^ a >> 11) % kBuckets;
+    }
+    Worker* only_ = nullptr;  // not in the hash; perhaps others are
+    unsigned nr_hashed_ = 0;
+    std::array<Worker*, kBuckets> hash_{};
+};
+
 enum class PoolKind : std::uint8_t { bound, unbound, managed, bh };
 
 struct WorkerPool : Recycled<WorkerPool> {
-    static constexpr unsigned kBuckets = 64;
     static constexpr unsigned kNoLimit = ~0u >> 1;  // of width
 
     WorkerPool(Domain& domain, PoolKind kind, int cpu, int nice, unsigned width, int number,
@@ -129,7 +172,7 @@ struct WorkerPool : Recycled<WorkerPool> {
     unsigned linger_looks = 8;  // L: how long it will look, as experience says
     List worklist;              // L
     Lane outside, inside;       // L: of a managed pool: long items that compute outside their gate, and inside
-    std::array<Worker*, kBuckets> busy{};  // L: by item address
+    BusyWorkers busy;                      // L
     List idle;                             // L: most recently idle first
     List workers;                          // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;       // L
@@ -157,9 +200,10 @@ struct WorkerPool : Recycled<WorkerPool> {
     // What is to start next: a long item that waited for its turn and has it, else the first of the worklist. Null:
     // nothing.
     ListNode* first_startable() noexcept {
-        for (Lane* lane : {&outside, &inside})
-            if (!lane->held.empty() && lane->has_room()) [[unlikely]]
-                return lane->held.front();
+        if (kind == PoolKind::managed)
+            for (Lane* lane : {&outside, &inside})
+                if (!lane->held.empty() && lane->has_room()) [[unlikely]]
+                    return lane->held.front();
         return worklist.front();
     }
     bool need_more_worker() noexcept {
@@ -192,7 +236,7 @@ struct WorkerPool : Recycled<WorkerPool> {
     bool all_in_items() noexcept;
     // Has it lanes, and one of them no room? Then the next item may have to wait there.
     bool lane_is_full() const noexcept {
-        return (outside.running | inside.running) != 0 && !(outside.has_room() && inside.has_room());
+        return kind == PoolKind::managed && !(outside.has_room() && inside.has_room());
     }
     bool holds_any() noexcept { return !outside.held.empty() || !inside.held.empty(); }
     // The item, the next to start, is known to be a long one: it waits until one of those that run is over, or sleeps.
@@ -207,21 +251,9 @@ struct WorkerPool : Recycled<WorkerPool> {
     void poke_lingerer() noexcept {
         if (lingering.load(std::memory_order_relaxed)) lingering.store(false, std::memory_order_relaxed);
     }
-    Worker* find_executing(const Work* work, WorkFunction func) noexcept {
-        for (Worker* w = busy[bucket(work)]; w != nullptr; w = w->hash_next)
-            if (w->current_work == work && w->current_func == func) return w;
-        return nullptr;
-    }
     Worker* find_executing(const Work* work) noexcept { return find_executing(work, work->func); }
-    void hash_add(Worker& worker) noexcept {
-        worker.hash_head = &busy[bucket(worker.current_work)];
-        worker.hash_next = *worker.hash_head;
-        *worker.hash_head = &worker;
-    }
-    void hash_remove(Worker& worker) noexcept {
-        Worker** link = worker.hash_head;
-        while (*link != &worker) link = &(*link)->hash_next;
-        *link = worker.hash_next;
+    Worker* find_executing(const Work* work, WorkFunction func) noexcept {
+        return busy.find(work, [=](const Worker& w) { return w.current_work == work && w.current_func == func; });
     }
     bool too_many_idle() const noexcept {
         const int nr_busy = nr_workers - nr_idle;
@@ -245,12 +277,6 @@ struct WorkerPool : Recycled<WorkerPool> {
     void retry_creation();
     // Ends workers that have been idle for too long while there are too many (Linux: idle_cull_fn). CONTEXT: task.
     void cull_idle();
-
-    static unsigned bucket(const Work* w) noexcept {
-        return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(w) >> 5 ^
-                                     reinterpret_cast<std::uintptr_t>(w) >> 11) %
-               kBuckets;
-    }
 
     // X, under the lock: the worker enters and leaves the idle list.
     void enter_idle(Worker& worker) noexcept;
