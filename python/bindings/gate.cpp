@@ -18,9 +18,6 @@ namespace bh_python {
 
 namespace {
 
-// GIL: builtins as handlers never reach an evaluation loop, where the interpreter would ask for the GIL back; so every
-// now and then it is offered between two items.
-constexpr unsigned kItemsPerOffer = 256;
 // The interpreter asks for the GIL back after 5 ms. A worker that has had it for this long already hands it over
 // between two items, and gives those who wait this long to take it; else it would be first to have it again. In
 // nanoseconds.
@@ -30,7 +27,7 @@ PyInterpreterState* g_interpreter = nullptr;
 // GIL: tasks that entered although they had the GIL (softirqs run at the end of a section that a handler left open).
 std::vector<const Task*> g_nested;
 // A, relaxed: tasks that wait to pass the gate, and how many have passed it.
-std::atomic<int> g_waiting{0};
+Atomic<int> g_waiting{0};
 std::atomic<unsigned> g_passed{0};
 [[gnu::tls_model("initial-exec")]] thread_local std::int64_t t_has_it_since = 0;
 // GIL: workers that offer the GIL between two items.
@@ -41,6 +38,8 @@ std::vector<std::pair<const Task*, PyObject*>> g_deferred;
 // One gate, the GIL, in several objects: a gate is handed engine objects, and each kind has its own.
 class GilGate : public Gate {
 public:
+    explicit GilGate(const Atomic<int>& asked = g_waiting, std::ptrdiff_t mark_at = 0) noexcept
+        : Gate(asked, mark_at) {}
     void enter(Task& self) override {
         if (self.adopted && !is_fiber(self)) {
             // A Python thread that let the GIL go for the call it is in has a thread state already.
@@ -77,16 +76,12 @@ public:
         PyEval_SaveThread();
     }
 
-    void poll(Task& self) override {
+    // GIL: builtins as handlers never reach an evaluation loop, where the interpreter would ask for the GIL back; so
+    // every now and then it is offered between two items.
+    void poll(Task& self, bool now_and_then) override {
         if (self.adopted) return;
-        [[gnu::tls_model("initial-exec")]] thread_local unsigned items = 0;
-        const bool offers = ++items % kItemsPerOffer == 0;
-        if (offers || g_waiting.load(std::memory_order_relaxed) != 0) [[unlikely]]
-            offer(self, offers);
-    }
-    [[gnu::noinline]] static void offer(Task& self, bool offers) {
         const bool turn_is_over = g_waiting.load(std::memory_order_relaxed) != 0 && now() - t_has_it_since > kTurn;
-        if (!offers && !turn_is_over) return;
+        if (!now_and_then && !turn_is_over) return;
         g_offering.push_back(&self);
         const unsigned passed = g_passed.load(std::memory_order_relaxed);
         PyEval_SaveThread();
@@ -187,13 +182,14 @@ void drop_deferred(const Task& self) {
 
 class TaskletGate final : public GilGate {
 public:
+    TaskletGate() noexcept : GilGate(kAlways) {}
     void leave(Task& self) override {
         if (!g_deferred.empty()) drop_deferred(self);
         GilGate::leave(self);
     }
-    void poll(Task& self) override {
+    void poll(Task& self, bool now_and_then) override {
         if (!g_deferred.empty()) drop_deferred(self);
-        GilGate::poll(self);
+        GilGate::poll(self, now_and_then);
     }
     void describe(const void* object, char* buffer, std::size_t size) override {
         describe_tasklet(static_cast<const Tasklet*>(object), buffer, size);
@@ -223,7 +219,10 @@ public:
     void dropped(void*) override {}
 };
 
-GilGate g_gate;
+// An item is marked by its func.
+constexpr auto kWork = static_cast<std::ptrdiff_t>(offsetof(PyWork, work));
+constexpr auto kFunc = static_cast<std::ptrdiff_t>(offsetof(PyWork, func));
+GilGate g_gate(g_waiting, kFunc - kWork);
 TaskletGate g_tasklet_gate;
 TimerGate g_timer_gate;
 PlainGate g_plain_gate;

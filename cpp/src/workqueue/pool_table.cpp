@@ -38,6 +38,7 @@ void pool_table_add(WorkerPool& pool) {
         if (s.pool.load() != nullptr) continue;
         s.generation = (s.generation + 1) % kGenerations;
         pool.id = s.generation << kSlotBits | slot;
+        pool.ran_here = work_data::off_queue(pool.id, 0, pool.kind == PoolKind::bh ? work_data::kBh : 0);
         s.pool.store(&pool);
         t.hint = slot + 1;
         return;

@@ -153,7 +153,8 @@ bool PoolWorkqueue::take_turn() noexcept {
     return true;
 }
 
-void PoolWorkqueue::leave_slow(std::uint64_t word, Aftermath& after) noexcept {
+void PoolWorkqueue::leave(std::uint64_t word, Aftermath& after) noexcept {
+    if (leave_quietly(word)) return;
     if ((word & kInactive) == 0) {
         drop_active(after);
     } else if (node != nullptr && inactive.empty()) {

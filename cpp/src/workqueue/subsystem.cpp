@@ -229,12 +229,14 @@ void WorkqueueSubsystem::for_each_pool(const std::function<void(WorkerPool&)>& f
 
 PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node) {
     RawGuard guard(lock_);
+    const bool for_cpu_intensive = (wq.flags() & wq_flag::kCpuIntensive) != 0;
     if (pwq_free_.empty()) {
         pwq_storage_.push_back(std::make_unique<PoolWorkqueue>());
         PoolWorkqueue* const fresh = pwq_storage_.back().get();
         fresh->pool = &pool;
         fresh->wq = &wq;
         fresh->node = node;
+        fresh->for_cpu_intensive = for_cpu_intensive;
         return fresh;
     }
     PoolWorkqueue* const pwq = pwq_free_.back();
@@ -244,6 +246,7 @@ PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, Node
     pwq->pool = &pool;
     pwq->wq = &wq;
     pwq->node = node;
+    pwq->for_cpu_intensive = for_cpu_intensive;
     pwq->work_color = 0;
     pwq->flush_color = -1;
     pwq->nr_in_flight.fill(0);

@@ -181,11 +181,27 @@ struct TracedItem {
     return item;
 }
 
+// The worker's item leaves its workqueue, and others may have waited for that. The pool's lock is held, and let go
+// meanwhile.
+[[gnu::noinline]] void leave(Worker& worker, PoolWorkqueue& pwq, std::uint64_t word, GatePass& pass) {
+    WorkerPool& pool = *worker.pool;
+    Aftermath after;
+    pwq.leave(word, after);
+    if (!after.any()) return;
+    const bool nothing_left =
+        worker.scheduled.empty() && pool.worklist.empty() && pool.inbox.load(std::memory_order_relaxed) == nullptr;
+    pool.lock.unlock();
+    // Whoever waits for the flush wants the gate next, and this worker no more.
+    if (nothing_left) pass.want(nullptr);
+    after.run();
+    pool.lock.lock();
+}
+
 // process_one_work(), in the loop that calls it most.
 [[gnu::always_inline]] inline void run_item(Worker& worker, WorkerPool& pool, Work& work, GatePass& pass) {
     Domain& domain = pool.domain;
     const std::uint64_t word = work.data.load(std::memory_order_relaxed);
-    PoolWorkqueue* const pwq = pwq_of(word);
+    PoolWorkqueue* const pwq = pwq_in(word);
     const WorkFunction func = work.func;
     worker.current_work = &work;
     worker.current_func = func;
@@ -194,7 +210,7 @@ struct TracedItem {
     ++worker.items;
     pool.busy.add(worker);
     work.entry.unlink();
-    if ((pwq->wq->flags() & wq_flag::kCpuIntensive) != 0) [[unlikely]] {
+    if (pwq->for_cpu_intensive) [[unlikely]] {
         worker.set_flags(Worker::kCpuIntensive);
         // What came while it counted lies where nobody looks any more. First the count, then the look, as in
         // doze_off().
@@ -215,7 +231,7 @@ struct TracedItem {
         trace_item = trace_start(worker, work);
     // Whatever the submitter stored before its queueing call is visible from here on; a queueing call that comes after
     // this sees the item not pending and queues it again. A full barrier, as Linux promises.
-    work.data.exchange(off_queue(pool.id, 0, pool.kind == PoolKind::bh ? kBh : 0));
+    work.data.exchange(pool.ran_here);
     pool.lock.unlock();
 
     if (domain.simulated) [[unlikely]]
@@ -228,8 +244,7 @@ struct TracedItem {
     else if (domain.trace.enabled()) [[unlikely]]
         // Tracing began while it ran: its object may be gone, the function is not.
         trace_end(worker, {describe_function(domain, nullptr, func), domain.trace.id_of(&work)});
-    Gate* const gate = pass.held();
-    if (gate != nullptr) gate->poll(*worker.task);
+    pass.poll();
     if (worker.expected) [[unlikely]]
         pool.monitor->end(worker);
     pool.lock.lock();
@@ -247,17 +262,8 @@ struct TracedItem {
     worker.current_func = nullptr;
     worker.current_pwq = nullptr;
     worker.desc[0] = '\0';
-    Aftermath after;
-    pwq->leave(word, after);
-    if (after.any()) [[unlikely]] {
-        const bool nothing_left =
-            worker.scheduled.empty() && pool.worklist.empty() && pool.inbox.load(std::memory_order_relaxed) == nullptr;
-        pool.lock.unlock();
-        // Whoever waits for the flush wants the gate next, and this worker no more.
-        if (nothing_left) pass.want(nullptr);
-        after.run();
-        pool.lock.lock();
-    }
+    if (!pwq->leave_quietly(word)) [[unlikely]]
+        leave(worker, *pwq, word, pass);
 }
 
 // Before a worker parks it looks around for a moment: to park and to be woken costs both sides microseconds, in which a

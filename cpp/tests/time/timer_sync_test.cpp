@@ -93,7 +93,7 @@ TEST(TimerSync, AnIrqsafeTimerCanBeWaitedForWithInterruptsOff) {
 struct CountingGate final : Gate {
     void enter(Task&) override { ++entered; }
     void leave(Task&) override { ++left; }
-    void poll(Task&) override { ++polled; }
+    void poll(Task&, bool) override { ++polled; }
     void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "gated"); }
     void dropped(void*) override { ++drops; }
     int entered = 0, left = 0, polled = 0, drops = 0;

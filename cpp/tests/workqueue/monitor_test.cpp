@@ -63,7 +63,7 @@ struct Keeping : Computing {
     struct AlwaysIn final : Gate {
         void enter(Task&) override {}
         void leave(Task&) override {}
-        void poll(Task&) override {}
+        void poll(Task&, bool) override {}
         void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "keeping"); }
         const void* function_of(const void*) const noexcept override { return this; }
         void dropped(void*) override {}

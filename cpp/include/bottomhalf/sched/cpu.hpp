@@ -62,6 +62,8 @@ struct alignas(64) Cpu : Recycled<Cpu> {
     bool preemptible_for(const Task& self) const noexcept {
         const Task* bh = bh_owner.load(std::memory_order_relaxed);
         const Task* irq = irq_owner.load(std::memory_order_relaxed);
+        if (bh == nullptr && irq == nullptr && preempt_holders.load(std::memory_order_relaxed) == 0) [[likely]]
+            return true;
         return (bh == nullptr || bh == &self) && (irq == nullptr || irq == &self) &&
                preempt_holders.load(std::memory_order_relaxed) == 0;
     }

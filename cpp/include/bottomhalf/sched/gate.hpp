@@ -20,12 +20,19 @@ public:
     virtual ~Gate() = default;
     virtual void enter(Task& self) = 0;
     virtual void leave(Task& self) = 0;
-    // Between two callbacks of a batch: gives way if somebody asks.
-    virtual void poll(Task& self) = 0;
+    // Between two callbacks of a batch, if somebody asks, and every now and then: gives way. now_and_then: whether
+    // somebody asks or not.
+    virtual void poll(Task& self, bool now_and_then) = 0;
+    bool asked() const noexcept { return asked_->load(std::memory_order_relaxed) != 0; }
     // A short name for the callback's object, for traces and reports, without entering the gate. The object is alive.
     virtual void describe(const void* object, char* buffer, std::size_t size) = 0;
     // Tells the object's function from others: an address, not followed. Without entering; the object is alive.
     virtual const void* function_of(const void*) const noexcept { return nullptr; }
+    // What objects of one function mostly have in common, and others never while both live: whoever saw the same mark
+    // a moment ago need not ask for the function again. 0: has none. Inside the gate.
+    std::uintptr_t mark_of(const void* object) const noexcept {
+        return mark_at_ == 0 ? 0 : *reinterpret_cast<const std::uintptr_t*>(static_cast<const char*>(object) + mark_at_);
+    }
     // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
     // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.
     virtual bool waits_at(std::uintptr_t) const noexcept { return false; }
@@ -40,6 +47,17 @@ public:
     }
     // The engine discards a queued object (halt, cancel) that nobody will run. Called outside all locks.
     virtual void dropped(void* object) = 0;
+
+protected:
+    // asked: A: not 0 while poll() has something to do; none: always.
+    // mark_at: where the mark is, from the object's address on.
+    explicit Gate(const Atomic<int>& asked = kAlways, std::ptrdiff_t mark_at = 0) noexcept
+        : asked_(&asked), mark_at_(mark_at) {}
+    static inline const Atomic<int> kAlways{1};
+
+private:
+    const Atomic<int>* const asked_;
+    const std::ptrdiff_t mark_at_;
 };
 
 // Registers function as one that runs behind gate, for the life of the process. At most 16 functions.
@@ -85,18 +103,27 @@ public:
     // The next callback needs this gate (null: none).
     void want(Gate* gate) {
         if (gate == held_) {
-            if (gate != nullptr) gate->poll(self_);
+            poll();
             return;
         }
         if (held_ != nullptr) held_->leave(self_);
         held_ = gate;
         if (gate != nullptr) gate->enter(self_);
     }
+    // Between two callbacks.
+    void poll() {
+        if (held_ == nullptr) return;
+        const bool now_and_then = ++polls_ % kNowAndThen == 0;
+        if (now_and_then || held_->asked()) [[unlikely]]
+            held_->poll(self_, now_and_then);
+    }
     Gate* held() const noexcept { return held_; }
 
 private:
+    static constexpr unsigned kNowAndThen = 256;
     Task& self_;
     Gate* held_ = nullptr;
+    unsigned polls_ = 0;
 };
 
 }  // namespace bottomhalf

@@ -42,7 +42,7 @@ public:
     void begin(Worker& worker, const Work& work, const Gate* gate) noexcept {
         const unsigned known = habits_.times_known();
         if (!worker.pool->watched && known == 0) return;
-        worker.habit = name_of(work, gate);
+        worker.habit = name_of(worker, work, gate);
         // Most items are of the same function as the one before, and most functions are known for nothing.
         if (worker.habit != worker.plain || known != worker.plain_as_of) begin_slow(worker, known);
     }
@@ -85,6 +85,16 @@ private:
 
     static const void* name_of(const Work& work, const Gate* gate) noexcept {
         return gate != nullptr ? gate->function_of(&work) : reinterpret_cast<const void*>(work.func);
+    }
+    // The same, for the worker that is to run the item.
+    static const void* name_of(Worker& worker, const Work& work, const Gate* gate) noexcept {
+        if (gate == nullptr) return reinterpret_cast<const void*>(work.func);
+        const std::uintptr_t mark = gate->mark_of(&work);
+        if (mark == 0 || mark != worker.mark) [[unlikely]] {
+            worker.mark = mark;
+            worker.marked = gate->function_of(&work);
+        }
+        return worker.marked;
     }
     void begin_slow(Worker& worker, unsigned known) noexcept;
     static void main(Task& self, void* monitor);

@@ -44,6 +44,7 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     WorkerPool* pool = nullptr;  // I
     Workqueue* wq = nullptr;     // I
     NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
+    bool for_cpu_intensive = false;  // I: the workqueue's items count for nothing
     // A line of their own: producers read the pointers above for every item, the worker writes these.
     alignas(64) unsigned work_color = 0;                           // L
     int flush_color = -1;                                          // L: the colour a flush waits for, or -1
@@ -68,15 +69,16 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
     void enqueue_batch(List& batch, unsigned count) noexcept;
     // An item left (ran to its end, or was cancelled); word is its data word then. What follows from it is left in
     // `after`, for the caller to run after dropping the lock.
-    void leave(std::uint64_t word, Aftermath& after) noexcept {
+    void leave(std::uint64_t word, Aftermath& after) noexcept;
+    // leave(), if nothing follows from it; else false, and nothing is done.
+    bool leave_quietly(std::uint64_t word) noexcept {
         const unsigned c = work_data::color(word);
         if ((word & work_data::kInactive) != 0 || node != nullptr || superseded ||
-            (nr_in_flight[c] == 1 && flush_color == static_cast<int>(c))) [[unlikely]] {
-            leave_slow(word, after);
-            return;
-        }
+            (nr_in_flight[c] == 1 && flush_color == static_cast<int>(c))) [[unlikely]]
+            return false;
         --nr_in_flight[c];
         give_place_on();
+        return true;
     }
     // Starts one held-back item if the limit allows. Under the pool's lock.
     bool activate_one() noexcept;
@@ -86,7 +88,6 @@ struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
 private:
     bool try_take_active(bool fill) noexcept;
     void activate_first() noexcept;
-    void leave_slow(std::uint64_t word, Aftermath& after) noexcept;
     void drop_active(Aftermath& after) noexcept;
     // Of a pwq without node: a place among the active becomes free.
     void give_place_on() noexcept {

@@ -53,9 +53,11 @@ constexpr unsigned color(std::uint64_t d) noexcept { return static_cast<unsigned
 constexpr unsigned depth(std::uint64_t d) noexcept {
     return (d & kPwq) != 0 ? 0 : static_cast<unsigned>((d & kDepthMask) >> kDepthShift);
 }
-inline PoolWorkqueue* pwq_of(std::uint64_t d) noexcept {
-    return (d & kPwq) != 0 ? reinterpret_cast<PoolWorkqueue*>(d & ~std::uint64_t{kPwqAlign - 1}) : nullptr;
+// Of an item that is queued.
+inline PoolWorkqueue* pwq_in(std::uint64_t d) noexcept {
+    return reinterpret_cast<PoolWorkqueue*>(d & ~std::uint64_t{kPwqAlign - 1});
 }
+inline PoolWorkqueue* pwq_of(std::uint64_t d) noexcept { return (d & kPwq) != 0 ? pwq_in(d) : nullptr; }
 constexpr bool claimed(std::uint64_t d) noexcept { return (d & (kPwq | kClaimed)) == kClaimed; }
 constexpr std::uint32_t pool_id(std::uint64_t d) noexcept { return static_cast<std::uint32_t>(d >> kPoolShift); }
 constexpr std::uint64_t off_queue(std::uint32_t pool_id, unsigned depth, std::uint64_t flags = 0) noexcept {

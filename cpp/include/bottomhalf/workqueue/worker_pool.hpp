@@ -54,6 +54,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     const void* habit = nullptr;           // L: what the monitor knows the item's function by, or null
     WorkFunction gated = nullptr;          // X: the last item's function,
     Gate* gate = nullptr;                  // X: and its gate
+    std::uintptr_t mark = 0;               // X: of the last item (Gate::mark_of),
+    const void* marked = nullptr;          // X: and the name that goes with it
     const void* plain = nullptr;           // X: a name that the monitor knew nothing of,
     unsigned plain_as_of = 0;              // X: when it had known so many
     bool expected = false;                 // X: it began the item in Nap::expected
@@ -154,6 +156,7 @@ struct WorkerPool : Recycled<WorkerPool> {
     int bound_to;          // L: the CPU its workers are bound to: its own, or while that is offline none
     const int number;      // I: as Linux numbers pools, in names and dumps
     std::uint32_t id = 0;  // I: slot and generation in the table of pools
+    std::uint64_t ran_here = 0;  // I: the word of an item that this pool ran
     // I: where its workers may run, and its pod: where they are at home (elsewhere as far as there is no room there).
     TaskLimits limits;
     bool has_pod = false;   // I: these differ
