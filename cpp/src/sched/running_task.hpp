@@ -1,7 +1,7 @@
 // current_task() without a call.
 #pragma once
 
-#include "bottomhalf/sched/task.hpp"
+#include "bottomhalf/sched/domain.hpp"
 
 namespace bottomhalf {
 
@@ -9,5 +9,10 @@ namespace bottomhalf {
 
 // For a function that is not inlined itself and within which no fiber is switched: a compiler may keep what it read.
 inline Task* running_task() noexcept { return t_current; }
+// Domain::self().
+inline Task& running_task(Domain& domain) {
+    Task* const task = t_current;
+    return task != nullptr && task->domain.load(std::memory_order_relaxed) == &domain ? *task : domain.self();
+}
 
 }  // namespace bottomhalf

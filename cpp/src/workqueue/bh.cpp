@@ -25,6 +25,8 @@ void WorkqueueSubsystem::run_bh(unsigned cpu, Softirq level, Task& self, GatePas
     if (!pool.bh_pending.load(std::memory_order_relaxed) || !pool.bh_pending.exchange(false)) return;
     pool.lock.lock();
     worker.task = &self;
+    worker.preempt_base = self.preempt_count;
+    worker.irqs_off_base = self.irqs_off;
     Nanoseconds limit = 0;
     for (int n = 0;; ++n) {
         ListNode* first = worker.scheduled.front();

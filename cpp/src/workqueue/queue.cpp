@@ -1,6 +1,7 @@
 // Queueing: one compare-and-swap and one push when the item's pool runs already, the locked path otherwise.
 #include "bottomhalf/workqueue/subsystem.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
+#include "sched/running_task.hpp"
 
 namespace bottomhalf {
 
@@ -60,7 +61,7 @@ bool Workqueue::queue(Work& work, int cpu) {
         order_release(&work);
     }
     if (fast_ && !refusing_.load(std::memory_order_relaxed) && !domain_.trace.enabled()) [[likely]] {
-        Task& self = domain_.self();
+        const Task& self = running_task(domain_);
         const unsigned c = cpu == kCpuUnbound ? static_cast<unsigned>(self.cpu.load(std::memory_order_relaxed))
                                               : domain_.check_cpu(cpu, "cpu");
         const Fast how = try_fast(*pwqs_[pwqs_.size() == 1 ? 0 : c], work);

@@ -128,8 +128,11 @@ private:
                      "workqueue: exception left " + describe_function(domain, nullptr, func) + ": " + error.what());
 }
 
-// The handler left its task as it was not before: in Linux a bug that brings the CPU down with it.
-[[gnu::cold, gnu::noinline]] void undo_leaked(Task& self, Domain& domain, std::uint32_t count, std::uint32_t irqs_off) {
+// Did the handler leave its task as it was not before? In Linux that is a bug that brings the CPU down with it.
+[[gnu::cold, gnu::noinline]] void undo_leaked(Worker& worker, Domain& domain) {
+    Task& self = *worker.task;
+    const std::uint32_t count = worker.preempt_base, irqs_off = worker.irqs_off_base;
+    if (self.preempt_count == count && self.irqs_off == irqs_off) return;
     char text[200];
     std::snprintf(text, sizeof text, "BUG: workqueue leaked atomic, lock or RCU: %s[%d] preempt=0x%08x irqs_off=%u",
                   self.name, self.pid.load(), self.preempt_count, self.irqs_off);
@@ -140,22 +143,20 @@ private:
 }
 
 template <class Call>
-[[gnu::always_inline]] inline void call_handler(Task& self, Domain& domain, WorkFunction func, Call&& call) {
-    // A BH worker is a softirq: what counts is what the handler added.
-    const std::uint32_t count = self.preempt_count, irqs_off = self.irqs_off;
+[[gnu::always_inline]] inline void call_handler(Worker& worker, Domain& domain, WorkFunction func, Call&& call) {
     try {
         call();
     } catch (const MachineExit&) {
     } catch (const std::exception& error) {
         say_exception(domain, func, error);
     }
-    if (self.preempt_count != count || self.irqs_off != irqs_off) [[unlikely]]
-        undo_leaked(self, domain, count, irqs_off);
+    if ((worker.task->preempt_count | worker.task->irqs_off) != 0) [[unlikely]]
+        undo_leaked(worker, domain);
 }
 
 [[gnu::noinline]] void call_simulated(Worker& worker, Domain& domain, Work& work, WorkFunction func, bool counts) {
     if (counts) explore_point(domain);
-    call_handler(*worker.task, domain, func, [&] {
+    call_handler(worker, domain, func, [&] {
         const HeldWhileRunning held(domain, *worker.task, work, *worker.current_pwq);
         func(&work);
     });
@@ -237,7 +238,7 @@ struct TracedItem {
     if (domain.simulated) [[unlikely]]
         call_simulated(worker, domain, work, func, counts);
     else
-        call_handler(*worker.task, domain, func, [&] { func(&work); });
+        call_handler(worker, domain, func, [&] { func(&work); });
 
     if (trace_item != nullptr) [[unlikely]]
         trace_end(worker, *trace_item);

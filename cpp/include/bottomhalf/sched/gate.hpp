@@ -31,7 +31,8 @@ public:
     // What objects of one function mostly have in common, and others never while both live: whoever saw the same mark
     // a moment ago need not ask for the function again. 0: has none. Inside the gate.
     std::uintptr_t mark_of(const void* object) const noexcept {
-        return mark_at_ == 0 ? 0 : *reinterpret_cast<const std::uintptr_t*>(static_cast<const char*>(object) + mark_at_);
+        return mark_at_ == 0 ? 0
+                             : *reinterpret_cast<const std::uintptr_t*>(static_cast<const char*>(object) + mark_at_);
     }
     // Does a thread that waits for a futex at this address wait for this gate? Who waits for a gate is runnable, as far
     // as a pool is concerned: another worker behind the same gate would not help. Any thread, outside the gate.

@@ -41,9 +41,9 @@ struct Aftermath {
 };
 
 struct alignas(work_data::kPwqAlign) PoolWorkqueue : Recycled<PoolWorkqueue> {
-    WorkerPool* pool = nullptr;  // I
-    Workqueue* wq = nullptr;     // I
-    NodeActive* node = nullptr;  // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
+    WorkerPool* pool = nullptr;      // I
+    Workqueue* wq = nullptr;         // I
+    NodeActive* node = nullptr;      // I: null for per-CPU, BH and managed workqueues: they have a limit of their own
     bool for_cpu_intensive = false;  // I: the workqueue's items count for nothing
     // A line of their own: producers read the pointers above for every item, the worker writes these.
     alignas(64) unsigned work_color = 0;                           // L

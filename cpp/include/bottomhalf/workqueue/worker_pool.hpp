@@ -72,6 +72,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
     Nanoseconds last_active = 0;           // L: when it became idle
     Nanoseconds cpu_used = 0;              // X: simulated: burnt in this item since it began or was awake again
     Nanoseconds cpu_charged = 0;           // L: what worker_tick() has accounted for
+    std::uint32_t preempt_base = 0;        // X: what its task has been in since before the item: a BH worker is a
+    std::uint32_t irqs_off_base = 0;       // X: softirq
     char desc[32] = {};                    // X: set_worker_desc
 
     Worker() noexcept { flags.set(kPrep); }
@@ -149,13 +151,13 @@ struct WorkerPool : Recycled<WorkerPool> {
 
     Domain& domain;
     const PoolKind kind;
-    const int cpu;         // I: of a bound or BH pool, else kCpuUnbound
-    Cpu* const home;       // I: that one, or null
-    const int nice;        // I
-    unsigned width;        // L: how many runnable workers it keeps; no limit while its CPU is offline
-    int bound_to;          // L: the CPU its workers are bound to: its own, or while that is offline none
-    const int number;      // I: as Linux numbers pools, in names and dumps
-    std::uint32_t id = 0;  // I: slot and generation in the table of pools
+    const int cpu;               // I: of a bound or BH pool, else kCpuUnbound
+    Cpu* const home;             // I: that one, or null
+    const int nice;              // I
+    unsigned width;              // L: how many runnable workers it keeps; no limit while its CPU is offline
+    int bound_to;                // L: the CPU its workers are bound to: its own, or while that is offline none
+    const int number;            // I: as Linux numbers pools, in names and dumps
+    std::uint32_t id = 0;        // I: slot and generation in the table of pools
     std::uint64_t ran_here = 0;  // I: the word of an item that this pool ran
     // I: where its workers may run, and its pod: where they are at home (elsewhere as far as there is no room there).
     TaskLimits limits;
@@ -172,29 +174,29 @@ struct WorkerPool : Recycled<WorkerPool> {
     static constexpr int kUnwatched = INT32_MAX;
     Atomic<bool> lingering{false};  // A, L to write: a worker looks for work a little before it parks
     alignas(64) RawLock lock;
-    unsigned linger_looks = 8;  // L: how long it will look, as experience says
-    List worklist;              // L
-    Lane outside, inside;       // L: of a managed pool: long items that compute outside their gate, and inside
-    BusyWorkers busy;                      // L
-    List idle;                             // L: most recently idle first
-    List workers;                          // L: all; with a monitor those first that left idle last
-    int nr_workers = 0, nr_idle = 0;       // L
-    int nr_starting = 0;                   // L: created, not idle for the first time yet
-    bool manager_active = false;           // L
-    Task* manager = nullptr;               // L: waits to create a spare worker
-    bool short_of_workers = false;         // L: the last one that it asked for was refused
-    bool distressed = false;               // L: called for help, and has had no idle worker since
-    Atomic<bool> bh_pending{false};        // A: a BH pool has something to run
-    bool stopping = false;                 // L
-    Nanoseconds create_again_at = 0;       // L: after a failed creation
-    Counter<std::uint64_t> completed;      // L to write
-    Monitor* monitor = nullptr;            // I: of bound and managed pools when the machine has one
-    bool watched = false;                  // L: the monitor looks at it every now and then
-    ListNode watch_node;                   // under the monitor's lock: on its way to it
-    Timer idle_timer;                      // armed while too many are idle
-    Work cull_work;                        // queued by idle_timer
-    Timer mayday_timer;                    // armed while items wait for a worker that cannot be created
-    Work create_work;                      // queued by mayday_timer
+    unsigned linger_looks = 8;         // L: how long it will look, as experience says
+    List worklist;                     // L
+    Lane outside, inside;              // L: of a managed pool: long items that compute outside their gate, and inside
+    BusyWorkers busy;                  // L
+    List idle;                         // L: most recently idle first
+    List workers;                      // L: all; with a monitor those first that left idle last
+    int nr_workers = 0, nr_idle = 0;   // L
+    int nr_starting = 0;               // L: created, not idle for the first time yet
+    bool manager_active = false;       // L
+    Task* manager = nullptr;           // L: waits to create a spare worker
+    bool short_of_workers = false;     // L: the last one that it asked for was refused
+    bool distressed = false;           // L: called for help, and has had no idle worker since
+    Atomic<bool> bh_pending{false};    // A: a BH pool has something to run
+    bool stopping = false;             // L
+    Nanoseconds create_again_at = 0;   // L: after a failed creation
+    Counter<std::uint64_t> completed;  // L to write
+    Monitor* monitor = nullptr;        // I: of bound and managed pools when the machine has one
+    bool watched = false;              // L: the monitor looks at it every now and then
+    ListNode watch_node;               // under the monitor's lock: on its way to it
+    Timer idle_timer;                  // armed while too many are idle
+    Work cull_work;                    // queued by idle_timer
+    Timer mayday_timer;                // armed while items wait for a worker that cannot be created
+    Work create_work;                  // queued by mayday_timer
 
     // --- under the lock ---
     void splice_inbox() noexcept {
