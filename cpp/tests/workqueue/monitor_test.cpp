@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "support/machine_fixture.hpp"
 
@@ -399,6 +400,47 @@ std::string name_of_means(const ::testing::TestParamInfo<Detection>& info) {
     std::erase(name, '-');
     return name;
 }
+// Items marked by their function, which a gate would have to be asked for.
+struct Marked {
+    const void* function;
+    Work work;
+    struct Asked final : Gate {
+        Asked() : Gate(kAlways, -static_cast<std::ptrdiff_t>(sizeof(void*))) {}
+        void enter(Task&) override {}
+        void leave(Task&) override {}
+        void poll(Task&, bool) override {}
+        void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "marked"); }
+        void dropped(void*) override {}
+        const void* function_of(const void* work) const noexcept override {
+            ++times;
+            return static_cast<const char*>(work) - sizeof(void*);
+        }
+        mutable int times = 0;
+    };
+};
+static_assert(offsetof(Marked, work) == sizeof(void*));
+
+TEST_P(MonitorTest, AGateIsAskedForAFunctionOnceWhileTheMarkIsTheSame) {
+    const int one = 0, other = 0;
+    Marked items[] = {{&one, Work()}, {&one, Work()}, {&other, Work()}, {nullptr, Work()}, {nullptr, Work()}};
+    const Marked::Asked gate;
+    WorkerPool& pool = pool_of(SystemWq::managed);
+    Worker worker;
+    worker.pool = &pool;
+    // The name that goes with each, and how often the gate has been asked by then.
+    const struct {
+        int item, named_by, asked;
+    } steps[] = {{0, 0, 1}, {1, 0, 1}, {2, 2, 2}, {1, 1, 3}, {3, 3, 4}, {4, 4, 5}};
+    for (const auto& step : steps) {
+        RawGuard guard(pool.lock);
+        const bool watched = std::exchange(pool.watched, true);
+        monitor().begin(worker, items[step.item].work, &gate);
+        pool.watched = watched;
+        EXPECT_EQ(worker.habit, &items[step.named_by]);
+        EXPECT_EQ(gate.times, step.asked);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Means, MonitorTest,
                          ::testing::Values(Detection::switch_records, Detection::sampling, Detection::budget),
                          name_of_means);
