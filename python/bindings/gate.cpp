@@ -94,6 +94,8 @@ public:
         std::erase(g_offering, &self);
     }
 
+    void regained(Task&) noexcept override { t_has_it_since = now(); }
+
     void describe(const void* object, char* buffer, std::size_t size) override {
         describe_object(object, buffer, size);
     }

@@ -93,12 +93,14 @@ Lane* Monitor::lane_of(WorkerPool& pool, const Work& work) const noexcept {
     return lane_of(pool, name_of(work, gate_of(work.func)));
 }
 
-void Monitor::end(Worker& worker) noexcept {
+bool Monitor::end(Worker& worker) noexcept {
     worker.expected = false;
     const Nanoseconds cpu = watcher_->cpu_time(tid_of(worker)) - worker.began_cpu;
-    if (domain_.now() - worker.began < 2 * cpu) habits_.lose(Habit::sleeps, worker.habit);
+    const bool slept = domain_.now() - worker.began >= 2 * cpu;
+    if (!slept) habits_.lose(Habit::sleeps, worker.habit);
     if (cpu < kLong / 2) habits_.lose(Habit::is_long, worker.habit);
     if (cpu < kLongInside / 2) habits_.lose(Habit::keeps_gate, worker.habit);
+    return slept || habits_.has(Habit::is_long, worker.habit);
 }
 
 void Monitor::main(Task& self, void* monitor) {

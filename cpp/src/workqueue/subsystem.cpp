@@ -229,24 +229,19 @@ void WorkqueueSubsystem::for_each_pool(const std::function<void(WorkerPool&)>& f
 
 PoolWorkqueue* WorkqueueSubsystem::new_pwq(WorkerPool& pool, Workqueue& wq, NodeActive* node) {
     RawGuard guard(lock_);
-    const bool for_cpu_intensive = (wq.flags() & wq_flag::kCpuIntensive) != 0;
     if (pwq_free_.empty()) {
         pwq_storage_.push_back(std::make_unique<PoolWorkqueue>());
-        PoolWorkqueue* const fresh = pwq_storage_.back().get();
-        fresh->pool = &pool;
-        fresh->wq = &wq;
-        fresh->node = node;
-        fresh->for_cpu_intensive = for_cpu_intensive;
-        return fresh;
+        pwq_free_.push_back(pwq_storage_.back().get());
     }
     PoolWorkqueue* const pwq = pwq_free_.back();
     pwq_free_.pop_back();
-    // A stale canceller may be looking: it takes the pool's lock and finds that its item is not here.
+    // If it has been in use before, a stale canceller may be looking: it takes the pool's lock and finds that its item
+    // is not here.
     RawGuard pool_guard(pool.lock);
     pwq->pool = &pool;
     pwq->wq = &wq;
     pwq->node = node;
-    pwq->for_cpu_intensive = for_cpu_intensive;
+    pwq->for_cpu_intensive = (wq.flags() & wq_flag::kCpuIntensive) != 0;
     pwq->work_color = 0;
     pwq->flush_color = -1;
     pwq->nr_in_flight.fill(0);

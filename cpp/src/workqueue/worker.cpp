@@ -245,9 +245,9 @@ struct TracedItem {
     else if (domain.trace.enabled()) [[unlikely]]
         // Tracing began while it ran: its object may be gone, the function is not.
         trace_end(worker, {describe_function(domain, nullptr, func), domain.trace.id_of(&work)});
+    if (worker.expected && pool.monitor->end(worker)) [[unlikely]]
+        pass.regained();
     pass.poll();
-    if (worker.expected) [[unlikely]]
-        pool.monitor->end(worker);
     pool.lock.lock();
     if (counts) ++pwq->completed;
     ++pool.completed;
@@ -354,9 +354,15 @@ Work* next_work(Worker& worker, GatePass& pass) {
         Gate* gate = worker.gate;
         if (gate != pass.held()) [[unlikely]] {
             // The item stays queued meanwhile: it can be cancelled, or taken by another worker.
+            const bool waits = gate != nullptr && !scheduled;
+            if (waits) {
+                ++pool.nr_at_gate;
+                pool.awaited = gate;
+            }
             pool.lock.unlock();
             pass.want(gate);
             pool.lock.lock();
+            if (waits) --pool.nr_at_gate;
             continue;
         }
         if (scheduled) return work;

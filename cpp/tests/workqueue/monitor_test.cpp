@@ -400,6 +400,7 @@ std::string name_of_means(const ::testing::TestParamInfo<Detection>& info) {
     std::erase(name, '-');
     return name;
 }
+
 // Items marked by their function, which a gate would have to be asked for.
 struct Marked {
     const void* function;
@@ -439,6 +440,55 @@ TEST_P(MonitorTest, AGateIsAskedForAFunctionOnceWhileTheMarkIsTheSame) {
         EXPECT_EQ(worker.habit, &items[step.named_by]);
         EXPECT_EQ(gate.times, step.asked);
     }
+}
+
+// One that sleeps behind a gate, which counts how often it was said to have been given up meanwhile.
+struct Sleeping : Blocked {
+    struct Counting final : Gate {
+        Atomic<int> times{0};
+        void enter(Task&) override {}
+        void leave(Task&) override {}
+        void poll(Task&, bool) override {}
+        void regained(Task&) noexcept override { times.fetch_add(1); }
+        void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "sleeping"); }
+        const void* function_of(const void*) const noexcept override { return this; }
+        void dropped(void*) override {}
+    };
+    static Counting& gate() {
+        static Counting gate;
+        static const bool registered =
+            (register_gate(reinterpret_cast<void (*)()>(&Sleeping::run_inside), &gate), true);
+        static_cast<void>(registered);
+        return gate;
+    }
+    Sleeping() { work.func = &Sleeping::run_inside; }
+    static void run_inside(Work* work) { run(work); }
+};
+
+TEST_P(LongItemTest, WhoIsKnownToSleepHasGivenItsGateUpMeanwhile) {
+    get_known();  // once any function is known, every item is named
+    auto& wq = machine->workqueues().system(SystemWq::percpu);
+    const Sleeping::Counting& gate = Sleeping::gate();
+    const int before = gate.times.load();
+    // It gets known; until then nobody says so.
+    for (int i = 0; i < 20 && gate.times.load() == before; ++i) {
+        Sleeping item;
+        Item behind;
+        wq->queue(item.work);
+        item.started.wait(self());
+        const Nanoseconds start = machine->domain().now();
+        wq->queue(behind.work);
+        flush_work(behind.work);
+        EXPECT_EQ(behind.runs.load(), 1);
+        // Or it would seem to compute: it sleeps for longer than it has computed.
+        EXPECT_TRUE(eventually(*machine, [&] { return machine->domain().now() - start > 5 * kMillisecond; }));
+        item.let_go();
+        wq->flush();
+        if (i == 0) {
+            EXPECT_EQ(gate.times.load(), before);
+        }
+    }
+    EXPECT_EQ(gate.times.load(), before + 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Means, MonitorTest,

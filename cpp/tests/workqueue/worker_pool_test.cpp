@@ -1,5 +1,6 @@
 // Concurrency management: how many workers of a pool run, sleep and idle.
 #include <algorithm>
+#include <cstdio>
 
 #include "support/machine_fixture.hpp"
 
@@ -29,6 +30,92 @@ protected:
         return names;
     }
 };
+
+// Items behind a gate that lets the first who comes pass, and nobody else until it is opened.
+struct AtGate : Item {
+    struct Turnstile final : Gate {
+        Atomic<const Task*> first{nullptr};
+        Atomic<bool> open{false};
+        Atomic<int> waiting{0};
+        void enter(Task& self) override {
+            const Task* nobody = nullptr;
+            if (first.compare_exchange(nobody, &self)) return;
+            waiting.fetch_add(1);
+            while (first.load() != &self && !open.load()) self.domain.load()->substrate->relax(self);
+            waiting.fetch_sub(1);
+        }
+        void leave(Task&) override {}
+        void poll(Task&, bool) override {}
+        void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "at gate"); }
+        void dropped(void*) override {}
+    };
+    static Turnstile& gate() {
+        static Turnstile gate;
+        static const bool registered = (register_gate(reinterpret_cast<void (*)()>(&AtGate::run_inside), &gate), true);
+        static_cast<void>(registered);
+        return gate;
+    }
+    explicit AtGate(std::function<void()> b = {}) : Item(std::move(b)) { work.func = &AtGate::run_inside; }
+    static void run_inside(Work* work) { run(work); }
+};
+
+TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaitsForIt) {
+    WorkerPool* managed = nullptr;
+    wqs().for_each_pool([&](WorkerPool& pool) {
+        if (pool.kind == PoolKind::managed && pool.nice == 0) managed = &pool;
+    });
+    for (WorkerPool* pool : {&pool_of(0), managed}) {
+        auto& wq = wqs().system(pool == managed ? SystemWq::managed : SystemWq::percpu);
+        AtGate::Turnstile& gate = AtGate::gate();
+        gate.first.store(nullptr);
+        gate.open.store(false);
+        Completion started, release;
+        AtGate sleeper([&] {
+            started.complete();
+            release.wait(*current_task());
+        });
+        AtGate next[3];
+        wq->queue(sleeper.work, 0);
+        wait(started);
+        wq->queue(next[0].work, 0);
+        ASSERT_TRUE(eventually([&] { return gate.waiting.load() == 1; }));
+        wq->queue(next[1].work, 0);
+        wq->queue(next[2].work, 0);
+        {
+            RawGuard guard(pool->lock);
+            pool->splice_inbox();
+            EXPECT_EQ(pool->nr_at_gate, 1);
+            EXPECT_EQ(pool->nr_running.load(), 1);
+            EXPECT_FALSE(pool->need_more_worker());  // though the managed pool has room for two
+        }
+        release.complete();
+        for (AtGate& item : next) EXPECT_TRUE(eventually([&] { return item.runs.load() == 1; }));
+        EXPECT_EQ(gate.waiting.load(), 1);
+        gate.open.store(true);
+        wq->flush();
+        EXPECT_TRUE(eventually([&] { return pool->nr_running.load() == 0; }));
+        RawGuard guard(pool->lock);
+        EXPECT_EQ(pool->nr_at_gate, 0);
+    }
+}
+
+TEST_P(WorkerPools, ANativeItemIsNotHeldUpByAWorkerThatWaitsForTheGate) {
+    auto wq = wqs().alloc("q", wq_flag::kManaged, 0);
+    AtGate::Turnstile& gate = AtGate::gate();
+    gate.first.store(&self());  // nobody passes
+    gate.open.store(false);
+    AtGate behind_gate;
+    wq->queue(behind_gate.work);
+    ASSERT_TRUE(eventually([&] { return gate.waiting.load() == 1; }));
+    ASSERT_TRUE(cancel_work(behind_gate.work));
+    Item native;
+    wq->queue(native.work);
+    EXPECT_TRUE(eventually([&] { return native.runs.load() == 1; }));
+    EXPECT_EQ(gate.waiting.load(), 1);
+    gate.open.store(true);
+    wq->flush();
+    EXPECT_EQ(behind_gate.runs.load(), 0);
+}
 
 TEST_P(WorkerPools, ABusyItemHoldsBackTheNextOfItsPool) {
     auto wq = wqs().alloc("q", 0, 0);

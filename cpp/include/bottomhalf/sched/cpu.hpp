@@ -62,6 +62,7 @@ struct alignas(64) Cpu : Recycled<Cpu> {
     bool preemptible_for(const Task& self) const noexcept {
         const Task* bh = bh_owner.load(std::memory_order_relaxed);
         const Task* irq = irq_owner.load(std::memory_order_relaxed);
+        // Asked before every item, and mostly nobody holds anything: one branch says so.
         if (bh == nullptr && irq == nullptr && preempt_holders.load(std::memory_order_relaxed) == 0) [[likely]]
             return true;
         return (bh == nullptr || bh == &self) && (irq == nullptr || irq == &self) &&

@@ -23,6 +23,8 @@ public:
     // Between two callbacks of a batch, if somebody asks, and every now and then: gives way. now_and_then: whether
     // somebody asks or not.
     virtual void poll(Task& self, bool now_and_then) = 0;
+    // A callback gave the gate up for a while, and has it again: its turn begins anew.
+    virtual void regained(Task&) noexcept {}
     bool asked() const noexcept { return asked_->load(std::memory_order_relaxed) != 0; }
     // A short name for the callback's object, for traces and reports, without entering the gate. The object is alive.
     virtual void describe(const void* object, char* buffer, std::size_t size) = 0;
@@ -117,6 +119,9 @@ public:
         const bool now_and_then = ++polls_ % kNowAndThen == 0;
         if (now_and_then || held_->asked()) [[unlikely]]
             held_->poll(self_, now_and_then);
+    }
+    void regained() noexcept {
+        if (held_ != nullptr) held_->regained(self_);
     }
     Gate* held() const noexcept { return held_; }
 

@@ -49,8 +49,9 @@ public:
     // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
     // null.
     Lane* lane_of(WorkerPool& pool, const Work& work) const noexcept;
-    // The worker has ended an item that was expected to sleep, or to be a long one: was that so?
-    void end(Worker& worker) noexcept;
+    // The worker has ended an item that was expected to sleep, or to be a long one: was that so? True: it has been
+    // outside its gate for a while.
+    bool end(Worker& worker) noexcept;
 
     struct Counters {
         std::uint64_t wakeups;    // how often its thread woke up

@@ -98,8 +98,8 @@ struct Worker final : TaskObserver, Recycled<Worker> {
 class BusyWorkers {
 public:
     void add(Worker& worker) noexcept {
-        if (only_ == nullptr) {
-            only_ = &worker;
+        if (unhashed_ == nullptr) {
+            unhashed_ = &worker;
             return;
         }
         Worker*& place = hash_[bucket(worker.current_work)];
@@ -108,8 +108,8 @@ public:
         ++nr_hashed_;
     }
     void remove(Worker& worker) noexcept {
-        if (only_ == &worker) {
-            only_ = nullptr;
+        if (unhashed_ == &worker) {
+            unhashed_ = nullptr;
             return;
         }
         Worker** link = &hash_[bucket(worker.current_work)];
@@ -120,7 +120,7 @@ public:
     // A worker that matches, if it is inside an item of this address; or null.
     template <class Matches>
     Worker* find(const Work* work, Matches&& matches) noexcept {
-        if (only_ != nullptr && matches(*only_)) return only_;
+        if (unhashed_ != nullptr && matches(*unhashed_)) return unhashed_;
         if (nr_hashed_ == 0) return nullptr;
         for (Worker* w = hash_[bucket(work)]; w != nullptr; w = w->hash_next)
             if (matches(*w)) return w;
@@ -133,7 +133,7 @@ private:
         const auto a = reinterpret_cast<std::uintptr_t>(work);
         return static_cast<unsigned>(a >> 5 ^ a >> 11) % kBuckets;
     }
-    Worker* only_ = nullptr;  // not in the hash; perhaps others are
+    Worker* unhashed_ = nullptr;  // the first that came while nobody was; others may be in the hash
     unsigned nr_hashed_ = 0;
     std::array<Worker*, kBuckets> hash_{};
 };
@@ -182,6 +182,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     List workers;                      // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;   // L
     int nr_starting = 0;               // L: created, not idle for the first time yet
+    int nr_at_gate = 0;                // L: count as running, but wait for a gate, without an item yet:
+    const Gate* awaited = nullptr;     // L: the last of them for this one
     bool manager_active = false;       // L
     Task* manager = nullptr;           // L: waits to create a spare worker
     bool short_of_workers = false;     // L: the last one that it asked for was refused
@@ -212,7 +214,12 @@ struct WorkerPool : Recycled<WorkerPool> {
         return worklist.front();
     }
     bool need_more_worker() noexcept {
-        return first_startable() != nullptr && nr_running.load() < static_cast<int>(width);
+        ListNode* const first = first_startable();
+        return first != nullptr && nr_running.load() < static_cast<int>(width) && !comes_through_gate(first);
+    }
+    // A worker waits for the gate of this item already: another would only wait beside it.
+    bool comes_through_gate(ListNode* item) const noexcept {
+        return nr_at_gate != 0 && gate_of(container_of(item, &Work::entry)->func) == awaited;
     }
     // Items wait that nobody will start.
     bool stuck() noexcept { return need_more_worker() && nr_idle + nr_starting == 0; }
@@ -222,7 +229,9 @@ struct WorkerPool : Recycled<WorkerPool> {
     // until that is worth another try (Linux: maybe_create_worker). False: it is to go on without. X of the worker;
     // lets the lock go meanwhile.
     bool wait_for_spare(Worker& worker);
-    bool keep_working() noexcept { return nr_running.load() <= static_cast<int>(width); }
+    // May a worker that is through with its item begin another? Who waits for a gate has none: it is not in the way of
+    // one that is inside, and that had to be woken again if it parked now.
+    bool keep_working() noexcept { return nr_running.load() - nr_at_gate <= static_cast<int>(width); }
     // Brings a worker that is to go on back into its pod, if it is elsewhere, and counts that.
     void count_repatriated(Task& task) noexcept;
     // Wakes the idle worker that will help, if one is needed; when the caller has let the lock go, if it gives a
