@@ -65,15 +65,15 @@ void Monitor::expect_another(const Work& next) noexcept {
     if (records_ && !habits_.has(Habit::sleeps, name_of(next, gate_of(next.func)))) watcher_->notify();
 }
 
-void Monitor::begin_slow(Worker& worker, unsigned known) noexcept {
+bool Monitor::begin_slow(Worker& worker, unsigned known) noexcept {
     const bool sleeps = habits_.has(Habit::sleeps, worker.habit);
     Lane* const lane = lane_of(*worker.pool, worker.habit);
     if (!sleeps && lane == nullptr) {
         worker.plain = worker.habit;
         worker.plain_as_of = known;
-        return;
+        return false;
     }
-    if (worker.has(Worker::kNotRunning)) return;
+    if (worker.has(Worker::kNotRunning)) return false;
     worker.expected = true;
     worker.began = domain_.now();
     worker.began_cpu = watcher_->cpu_time(tid_of(worker));
@@ -81,6 +81,7 @@ void Monitor::begin_slow(Worker& worker, unsigned known) noexcept {
         worker.doze_off(Nap::expected);
     else
         worker.enter_lane(*lane);
+    return sleeps || lane == &worker.pool->outside;
 }
 
 Lane* Monitor::lane_of(WorkerPool& pool, const void* habit) const noexcept {

@@ -217,16 +217,19 @@ struct TracedItem {
         // doze_off().
         pool.splice_inbox();
     }
-    // Unbound and CPU-intensive workers never hold back the next start.
-    pool.kick_behind();
-    pool.watch_behind();
     // A flush barrier is nobody's item.
     const bool counts = (word & kInactive) == 0;
+    bool next_is_woken = false;
     if (counts) [[likely]] {
         ++pwq->started;
         worker.habit = nullptr;
-        if (pool.monitor != nullptr) pool.monitor->begin(worker, work, pass.held());
+        // Before anybody is told to look after this worker: of one that is known to sleep nobody has to be.
+        if (pool.monitor != nullptr) next_is_woken = pool.monitor->begin(worker, work, pass.held());
     }
+    // Unbound and CPU-intensive workers never hold back the next start.
+    if (!next_is_woken) [[likely]]
+        pool.kick_behind();
+    pool.watch_behind();
     std::unique_ptr<TracedItem> trace_item;
     if (domain.trace.enabled()) [[unlikely]]
         trace_item = trace_start(worker, work);

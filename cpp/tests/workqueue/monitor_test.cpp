@@ -70,14 +70,15 @@ struct Keeping : Computing {
         void dropped(void*) override {}
     };
     Keeping() {
-        static AlwaysIn gate;
-        static const bool registered = (register_gate(reinterpret_cast<void (*)()>(&Keeping::run_inside), &gate), true);
-        static_cast<void>(registered);
         work.func = &Keeping::run_inside;
         least = kMillisecond;  // or it would lose the name again
     }
     static void run_inside(Work* work) { run(work); }
 };
+Keeping::AlwaysIn g_always_in;
+// Before any machine runs: the table of gates does not change under one.
+[[maybe_unused]] const bool g_keeping_registered =
+    (register_gate(reinterpret_cast<void (*)()>(&Keeping::run_inside), &g_always_in), true);
 
 class MonitorTest : public ::testing::TestWithParam<Detection> {
 protected:
@@ -445,8 +446,13 @@ TEST_P(MonitorTest, AGateIsAskedForAFunctionOnceWhileTheMarkIsTheSame) {
 // One that sleeps behind a gate, which counts how often it was said to have been given up meanwhile.
 struct Sleeping : Blocked {
     struct Counting final : Gate {
-        Atomic<int> times{0};
-        void enter(Task&) override {}
+        Atomic<int> times{0}, waiting{0};
+        Atomic<bool> closed{false};
+        void enter(Task& self) override {
+            waiting.fetch_add(1);
+            while (closed.load()) self.domain.load()->substrate->relax(self);
+            waiting.fetch_sub(1);
+        }
         void leave(Task&) override {}
         void poll(Task&, bool) override {}
         void regained(Task&) noexcept override { times.fetch_add(1); }
@@ -454,21 +460,17 @@ struct Sleeping : Blocked {
         const void* function_of(const void*) const noexcept override { return this; }
         void dropped(void*) override {}
     };
-    static Counting& gate() {
-        static Counting gate;
-        static const bool registered =
-            (register_gate(reinterpret_cast<void (*)()>(&Sleeping::run_inside), &gate), true);
-        static_cast<void>(registered);
-        return gate;
-    }
     Sleeping() { work.func = &Sleeping::run_inside; }
     static void run_inside(Work* work) { run(work); }
 };
+Sleeping::Counting g_counting;
+[[maybe_unused]] const bool g_sleeping_registered =
+    (register_gate(reinterpret_cast<void (*)()>(&Sleeping::run_inside), &g_counting), true);
 
 TEST_P(LongItemTest, WhoIsKnownToSleepHasGivenItsGateUpMeanwhile) {
     get_known();  // once any function is known, every item is named
     auto& wq = machine->workqueues().system(SystemWq::percpu);
-    const Sleeping::Counting& gate = Sleeping::gate();
+    Sleeping::Counting& gate = g_counting;
     const int before = gate.times.load();
     // It gets known; until then nobody says so.
     for (int i = 0; i < 20 && gate.times.load() == before; ++i) {
@@ -489,6 +491,25 @@ TEST_P(LongItemTest, WhoIsKnownToSleepHasGivenItsGateUpMeanwhile) {
         }
     }
     EXPECT_EQ(gate.times.load(), before + 1);
+    // And nobody is told to look whether it has: the one behind it starts all the same.
+    WorkerPool& pool = pool_of(SystemWq::percpu);
+    const auto watched = [&] {
+        RawGuard guard(pool.lock);
+        return pool.watched;
+    };
+    EXPECT_TRUE(eventually(*machine, [&] { return !watched(); }));
+    gate.closed.store(true);
+    Sleeping item;
+    Item behind;
+    wq->queue(item.work);
+    EXPECT_TRUE(eventually(*machine, [&] { return gate.waiting.load() == 1; }));
+    wq->queue(behind.work);
+    gate.closed.store(false);
+    flush_work(behind.work);
+    EXPECT_EQ(behind.runs.load(), 1);
+    EXPECT_FALSE(watched());
+    item.let_go();
+    wq->flush();
 }
 
 INSTANTIATE_TEST_SUITE_P(Means, MonitorTest,

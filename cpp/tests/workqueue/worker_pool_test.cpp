@@ -49,15 +49,13 @@ struct AtGate : Item {
         void describe(const void*, char* buffer, std::size_t size) override { std::snprintf(buffer, size, "at gate"); }
         void dropped(void*) override {}
     };
-    static Turnstile& gate() {
-        static Turnstile gate;
-        static const bool registered = (register_gate(reinterpret_cast<void (*)()>(&AtGate::run_inside), &gate), true);
-        static_cast<void>(registered);
-        return gate;
-    }
     explicit AtGate(std::function<void()> b = {}) : Item(std::move(b)) { work.func = &AtGate::run_inside; }
     static void run_inside(Work* work) { run(work); }
 };
+AtGate::Turnstile g_turnstile;
+// Before any machine runs: the table of gates does not change under one.
+[[maybe_unused]] const bool g_turnstile_registered =
+    (register_gate(reinterpret_cast<void (*)()>(&AtGate::run_inside), &g_turnstile), true);
 
 TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaitsForIt) {
     WorkerPool* managed = nullptr;
@@ -66,7 +64,7 @@ TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaits
     });
     for (WorkerPool* pool : {&pool_of(0), managed}) {
         auto& wq = wqs().system(pool == managed ? SystemWq::managed : SystemWq::percpu);
-        AtGate::Turnstile& gate = AtGate::gate();
+        AtGate::Turnstile& gate = g_turnstile;
         gate.first.store(nullptr);
         gate.open.store(false);
         Completion started, release;
@@ -101,7 +99,7 @@ TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaits
 
 TEST_P(WorkerPools, ANativeItemIsNotHeldUpByAWorkerThatWaitsForTheGate) {
     auto wq = wqs().alloc("q", wq_flag::kManaged, 0);
-    AtGate::Turnstile& gate = AtGate::gate();
+    AtGate::Turnstile& gate = g_turnstile;
     gate.first.store(&self());  // nobody passes
     gate.open.store(false);
     AtGate behind_gate;

@@ -38,13 +38,15 @@ public:
 
     // Under the pool's lock: the worker begins the item. If such items sleep, it counts as asleep from now on; if they
     // are long ones, it does not count.
-    // gate: of the item's function.
-    void begin(Worker& worker, const Work& work, const Gate* gate) noexcept {
+    // gate: of the item's function. True: it no longer counts, and whoever is needed behind it has been woken.
+    bool begin(Worker& worker, const Work& work, const Gate* gate) noexcept {
         const unsigned known = habits_.times_known();
-        if (!worker.pool->watched && known == 0) return;
+        const WorkerPool& pool = *worker.pool;
+        // With others behind it the pool is watched from now on.
+        if (!pool.watched && known == 0 && pool.worklist.empty()) return false;
         worker.habit = name_of(worker, work, gate);
         // Most items are of the same function as the one before, and most functions are known for nothing.
-        if (worker.habit != worker.plain || known != worker.plain_as_of) begin_slow(worker, known);
+        return (worker.habit != worker.plain || known != worker.plain_as_of) && begin_slow(worker, known);
     }
     // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
     // null.
@@ -97,7 +99,7 @@ private:
         }
         return worker.marked;
     }
-    void begin_slow(Worker& worker, unsigned known) noexcept;
+    bool begin_slow(Worker& worker, unsigned known) noexcept;
     static void main(Task& self, void* monitor);
     void run();
     void take_new();
