@@ -12,8 +12,8 @@ namespace {
 constexpr Nanoseconds kLeastTick = 50'000, kMostTick = kMillisecond;
 // As long as workers have blocked of late, the next one to block is near: then ticks and peace stay short.
 constexpr Nanoseconds kOfLate = 10 * kMillisecond, kMostTickOfLate = 100'000;
-// So long without anything to look at, and the records of switches are closed; the second, since a worker was handed
-// over.
+// So long without anything to look at, and the records of switches are closed when work comes; the second, since a
+// worker was handed over.
 constexpr Nanoseconds kCalm = 30 * kMillisecond, kMemory = 100 * kMillisecond;
 // Between two looks at a worker that seems to sleep: longer than the wait for a lock that is held for moments.
 constexpr Nanoseconds kSecondLook = 8'000;
@@ -104,6 +104,10 @@ bool Monitor::end(Worker& worker) noexcept {
     return slept || habits_.has(Habit::is_long, worker.habit);
 }
 
+void Monitor::close_if_due() noexcept {
+    if (domain_.now() >= close_from_.load(std::memory_order_relaxed)) watcher_->notify();
+}
+
 void Monitor::main(Task& self, void* monitor) {
     // It must never wait for what the workers hold.
     self.may_gate = false;
@@ -146,7 +150,9 @@ void Monitor::run() {
             switched = false;
             watcher_->mute_all();
             const Nanoseconds calm = std::max(kCalm, last_one + kMemory - start);
-            watcher_->wait(attached_ ? calm : kForever);
+            if (attached_) close_from_.store(start + calm, std::memory_order_relaxed);
+            watcher_->wait(kForever);
+            close_from_.store(kForever, std::memory_order_relaxed);
             const Nanoseconds quiet = domain_.now() - start;
             if (attached_ && quiet >= calm) {
                 watcher_->detach_all();

@@ -424,6 +424,7 @@ void worker_main(Task& self, void* arg) {
         }
         pool.leave_idle(worker);
         if (pool.monitor != nullptr) {
+            pool.monitor->work_again();
             worker.pool_node.unlink();
             pool.workers.push_front(worker.pool_node);
         }

@@ -1,10 +1,10 @@
 // Monitor: finds workers that have blocked without saying so, and has their pools wake another.
 //
-// One thread per host machine, "bh-monitor". It sleeps while no pool has work pending behind running workers (but once,
-// after a moment, to close its records of switches); a pool that gets into that state says so (WorkerPool::watch). From
-// then on it looks at what the running workers' threads do: at each of their switches where the system records those,
-// else at ticks that grow longer while nobody blocks. A worker is handed over after two looks that show it asleep in
-// the same call. Who waits for a gate, or was preempted, is runnable.
+// One thread per host machine, "bh-monitor". It sleeps while no pool has work pending behind running workers; a pool
+// that gets into that state says so (WorkerPool::watch). From then on it looks at what the running workers' threads do:
+// at each of their switches where the system records those, else at ticks that grow longer while nobody blocks. A
+// worker is handed over after two looks that show it asleep in the same call. Who waits for a gate, or was preempted,
+// is runnable.
 //
 // Fields: I: set when made; M: the monitor's thread alone; L: under lock_; A: atomic.
 #pragma once
@@ -51,6 +51,12 @@ public:
     // Under a managed pool's lock: the lane of this item, the next to start, if it is known to be a long one, else
     // null.
     Lane* lane_of(WorkerPool& pool, const Work& work) const noexcept;
+    // Under a pool's lock: a worker of it leaves idle. Records of switches that are still open after a time of quiet
+    // slow each start down: they are closed now.
+    void work_again() noexcept {
+        if (close_from_.load(std::memory_order_relaxed) != kForever) [[unlikely]]
+            close_if_due();
+    }
     // The worker has ended an item that was expected to sleep, or to be a long one: was that so? True: it has been
     // outside its gate for a while.
     bool end(Worker& worker) noexcept;
@@ -100,6 +106,7 @@ private:
         return worker.marked;
     }
     bool begin_slow(Worker& worker, unsigned known) noexcept;
+    void close_if_due() noexcept;
     static void main(Task& self, void* monitor);
     void run();
     void take_new();
@@ -118,6 +125,7 @@ private:
     Habits habits_;
     Task* task_ = nullptr;  // I: from start() to stop()
     Atomic<bool> stopping_{false};
+    Atomic<Nanoseconds> close_from_{kForever};  // A: when open records are to be closed; none are, or it is not quiet
     RawLock lock_;
     List new_;                                            // L: pools on their way here
     std::vector<Watched> pools_;                          // M
