@@ -75,6 +75,7 @@ TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaits
         AtGate next[3];
         wq->queue(sleeper.work, 0);
         wait(started);
+        ASSERT_TRUE(eventually([&] { return pool->nr_running.load() == 0; }));  // it sleeps
         wq->queue(next[0].work, 0);
         ASSERT_TRUE(eventually([&] { return gate.waiting.load() == 1; }));
         wq->queue(next[1].work, 0);
