@@ -357,7 +357,7 @@ Work* next_work(Worker& worker, GatePass& pass) {
         Gate* gate = worker.gate;
         if (gate != pass.held()) [[unlikely]] {
             // The item stays queued meanwhile: it can be cancelled, or taken by another worker.
-            const bool waits = gate != nullptr && !scheduled;
+            const bool waits = gate != nullptr && !scheduled && (pool.nr_at_gate == 0 || pool.awaited == gate);
             if (waits) {
                 ++pool.nr_at_gate;
                 pool.awaited = gate;

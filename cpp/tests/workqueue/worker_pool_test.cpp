@@ -57,6 +57,24 @@ AtGate::Turnstile g_turnstile;
 [[maybe_unused]] const bool g_turnstile_registered =
     (register_gate(reinterpret_cast<void (*)()>(&AtGate::run_inside), &g_turnstile), true);
 
+// Behind another one, which lets everybody pass.
+struct AtOpenGate : Item {
+    struct Open final : Gate {
+        void enter(Task&) override {}
+        void leave(Task&) override {}
+        void poll(Task&, bool) override {}
+        void describe(const void*, char* buffer, std::size_t size) override {
+            std::snprintf(buffer, size, "open gate");
+        }
+        void dropped(void*) override {}
+    };
+    explicit AtOpenGate(std::function<void()> b = {}) : Item(std::move(b)) { work.func = &AtOpenGate::run_inside; }
+    static void run_inside(Work* work) { run(work); }
+};
+AtOpenGate::Open g_open;
+[[maybe_unused]] const bool g_open_registered =
+    (register_gate(reinterpret_cast<void (*)()>(&AtOpenGate::run_inside), &g_open), true);
+
 TEST_P(WorkerPools, AWorkerInsideTheGateGoesOnAndNoThirdIsWokenWhileAnotherWaitsForIt) {
     WorkerPool* managed = nullptr;
     wqs().for_each_pool([&](WorkerPool& pool) {
@@ -114,6 +132,31 @@ TEST_P(WorkerPools, ANativeItemIsNotHeldUpByAWorkerThatWaitsForTheGate) {
     gate.open.store(true);
     wq->flush();
     EXPECT_EQ(behind_gate.runs.load(), 0);
+}
+
+TEST_P(WorkerPools, AnItemIsNotHeldUpByAWorkerThatWaitsForAnotherGate) {
+    auto wq = wqs().alloc("q", wq_flag::kManaged, 0);
+    AtGate::Turnstile& gate = g_turnstile;
+    gate.first.store(&self());  // nobody passes
+    gate.open.store(false);
+    AtGate shut_out;
+    wq->queue(shut_out.work);
+    ASSERT_TRUE(eventually([&] { return gate.waiting.load() == 1; }));
+    ASSERT_TRUE(cancel_work(shut_out.work));
+    Completion started, release;
+    AtOpenGate sleeper([&] {
+        started.complete();
+        release.wait(*current_task());
+    });
+    AtOpenGate next;
+    wq->queue(sleeper.work);
+    wait(started);
+    wq->queue(next.work);
+    EXPECT_TRUE(eventually([&] { return next.runs.load() == 1; }));
+    EXPECT_EQ(gate.waiting.load(), 1);
+    release.complete();
+    gate.open.store(true);
+    wq->flush();
 }
 
 TEST_P(WorkerPools, ABusyItemHoldsBackTheNextOfItsPool) {

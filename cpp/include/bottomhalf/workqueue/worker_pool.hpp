@@ -182,8 +182,8 @@ struct WorkerPool : Recycled<WorkerPool> {
     List workers;                      // L: all; with a monitor those first that left idle last
     int nr_workers = 0, nr_idle = 0;   // L
     int nr_starting = 0;               // L: created, not idle for the first time yet
-    int nr_at_gate = 0;                // L: count as running, but wait for a gate, without an item yet:
-    const Gate* awaited = nullptr;     // L: the last of them for this one
+    int nr_at_gate = 0;                // L: count as running, but wait, without an item yet,
+    const Gate* awaited = nullptr;     // L: for this gate (who waits for another one meanwhile is not told apart)
     bool manager_active = false;       // L
     Task* manager = nullptr;           // L: waits to create a spare worker
     bool short_of_workers = false;     // L: the last one that it asked for was refused
