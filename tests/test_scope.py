@@ -215,8 +215,9 @@ def test_what_it_does_not_take(m):
     """Delayed items and things that are no workqueue are refused."""
     with pytest.raises(TypeError, match="wq"):
         bh.WorkScope(42)
-    with bh.WorkScope() as scope, pytest.raises(TypeError, match="plain items"):
-        scope.queue(bh.DelayedWork(noop))
+    for wrong in (bh.DelayedWork(noop), bh.RcuWork(noop), 42):
+        with bh.WorkScope() as scope, pytest.raises(TypeError, match=f"plain items, not {type(wrong).__name__}"):
+            scope.queue(wrong)
 
 
 def test_nested_in_an_item(m):
@@ -245,6 +246,184 @@ def test_waiting_for_itself(m, unraisable):
     found = [caught.value, *failures(caught.value)]
     assert any(isinstance(e, bh.DeadlockError) for e in found + [e for _, e in m.errors])
     m.errors.clear()
+
+
+class SlowToReturn:
+    """A workqueue whose calls return to who queues only once an event has come: the item may have run by then."""
+
+    def __init__(self, wq, event):
+        self._wq, self._event = wq, event
+
+    def __getattr__(self, name):
+        call = getattr(self._wq, name)
+
+        def held(*args, **kwargs):
+            result = call(*args, **kwargs)
+            self._event()
+            return result
+
+        return held
+
+
+@pytest.mark.parametrize("call", ["queue", "submit"])
+def test_waiting_for_itself_before_it_is_known_to_be_queued(m, unraisable, call):
+    """An item may leave the scope before the call that queued it has returned, and is one of the scope's by then."""
+    errors = []
+
+    def inner(_work=None):
+        try:
+            scope.__exit__(None, None, None)
+        except bh.DeadlockError as error:
+            errors.append(error)
+        left.append(True)
+
+    def has_looked():
+        return left or any(getattr(entry, "settled", None) for entry in scope._works.values())
+
+    left = []
+    with bh.WorkScope() as scope:
+        scope._wq = SlowToReturn(m.system_managed_wq, lambda: eventually(has_looked))
+        if call == "queue":
+            scope.queue(bh.Work(inner))
+        else:
+            scope.submit(inner)
+    assert len(errors) == 1
+
+
+def leaves_while_queued(machine, call):
+    """One task leaves a scope while another starts something in it, which is over by then, or refused."""
+    ended, left = [], []
+    scope = bh.WorkScope()
+    scope.__enter__()
+
+    def body(_work=None):
+        bh.sleep(1e-5)
+        ended.append(True)
+
+    def leave():
+        scope.__exit__(None, None, None)
+        left.append(len(ended))
+
+    leaver = machine.system_unbound_wq.submit(leave)
+    try:
+        scope.queue(bh.Work(body)) if call == "queue" else scope.submit(body)
+        started = 1
+    except bh.MisuseError:
+        started = 0
+    leaver.result()
+    assert left == [started]
+
+
+@pytest.mark.parametrize("call", ["queue", "submit"])
+def test_who_leaves_meanwhile_waits_for_it(m, call):
+    """Left is left, with the item over or refused: the moment at which another thread leaves is left to chance."""
+    for _ in range(50):
+        leaves_while_queued(m, call)
+
+
+@pytest.mark.parametrize("call", ["queue", "submit"])
+def test_who_leaves_meanwhile_waits_for_it_in_every_order(call):
+    """The same at every point where the two can meet."""
+    report = bh.explore(lambda machine: leaves_while_queued(machine, call), schedules=400)
+    assert not report.failed, report
+
+
+def test_refused_item_is_no_longer_the_scopes(m):
+    """queue() that returns False or raises leaves the item where it was."""
+    held = held_item(m.system_wq)
+    pending = bh.Work(noop)
+    m.system_wq.queue(held.work)  # runs and is pending again
+    with bh.WorkScope() as scope:
+        assert scope.queue(held.work) is False
+        with pytest.raises(ValueError, match="cpu"):
+            scope.queue(pending, cpu=99)
+        assert "0 items" in repr(scope)
+    assert held.work.busy and held.work.pending
+    held.open()
+    held.work.flush(LONG)
+
+
+def test_item_of_two_scopes(m, unraisable):
+    """An item that a second scope queues while it runs fails there; the first has waited for it all the same."""
+    fail = []
+
+    def body(work):
+        started.complete()
+        gate.wait(LONG)
+        if fail:
+            raise ValueError("second")
+        fail.append(True)
+
+    started, gate = bh.Completion(), bh.Completion()
+    work = bh.Work(body)
+    with pytest.raises(Group if GROUPS else ValueError), bh.WorkScope() as second:
+        with bh.WorkScope() as first:
+            assert first.queue(work)
+            started.wait(LONG)
+            assert second.queue(work)
+            gate.complete_all()
+        assert not work.busy
+    assert first.exceptions == [] and [str(e) for e in second.exceptions] == ["second"]
+    m.errors.clear()
+
+
+def test_failing_item_cancels_its_siblings_at_once(m, unraisable):
+    """An item's exception cancels the scope when it comes, not when the block is left."""
+
+    def fail(work):
+        raise ValueError("item")
+
+    with pytest.raises(Group if GROUPS else ValueError), bh.WorkScope() as scope:
+        scope.queue(bh.Work(fail))
+        eventually(lambda: scope.cancel_requested)
+        assert scope.queue(bh.Work(noop)) is False
+    m.errors.clear()
+
+
+def test_exception_of_an_earlier_run(m, unraisable):
+    """What a run before the scope raised is none of its business; what a first run in it raised is not forgotten."""
+
+    def body(work):
+        runs.append(1)
+        if len(runs) == 2:
+            m.system_managed_wq.queue(work)
+        if len(runs) <= 2:
+            raise ValueError(f"run {len(runs)}")
+
+    runs = []
+    work = bh.Work(body)
+    m.system_managed_wq.queue(work)
+    work.flush(LONG)
+    assert str(work.exception) == "run 1"
+    gate = bh.Completion()
+    wq = m.alloc_workqueue("one", bh.WQ.UNBOUND, 1)
+    wq.queue(bh.Work(lambda w: gate.wait(LONG)))
+    with bh.WorkScope(wq) as scope:
+        scope.queue(work)  # and is taken back before it runs
+        scope.cancel()
+        gate.complete()
+    assert len(runs) == 1 and scope.exceptions == []
+    with pytest.raises(Group if GROUPS else ValueError), bh.WorkScope() as scope:
+        scope.queue(work)
+    assert [str(e) for e in scope.exceptions] == ["run 2"]
+    m.errors.clear()
+
+
+def test_scope_left_while_a_place_is_waited_for(m):
+    """Who waits for a place in a full workqueue while the scope is left starts nothing in it any more."""
+    wq = m.alloc_workqueue("full", bh.WQ.UNBOUND, 1, queue_depth=1)
+    gate = held_item(wq)
+    wq.submit(noop, None)
+    scope = bh.WorkScope(wq)
+    scope.__enter__()
+    ran = []
+    submitter = blocked(lambda: scope.submit(ran.append, 1))
+    scope.__exit__(None, None, None)
+    gate.open()
+    with pytest.raises(bh.MisuseError, match="after its block was left"):
+        submitter.result()
+    wq.flush(LONG)
+    assert ran == []
 
 
 # --- cancel_requested without a scope ---

@@ -265,13 +265,6 @@ PyObject* get_cancel_requested(PyObject* self, void*) {
     PyFuture* f = as_future(self);
     return guarded([&] { return PyBool_FromLong(f->cancel_asked || cancel_requested(f->work, f->scope)); });
 }
-// From now on the scope hears when it ends; at once when it has.
-PyObject* future_join_scope(PyObject* self, PyObject* scope) {
-    PyFuture* f = as_future(self);
-    Py_XSETREF(f->scope, Py_NewRef(scope));
-    if (over(f)) leave_scope(f);
-    Py_RETURN_NONE;
-}
 
 PyMethodDef future_methods[] = {
     {"result", BH_METHOD(future_result),
@@ -283,9 +276,6 @@ PyMethodDef future_methods[] = {
      "does."},
     {"_wait", future_wait, METH_O,
      "_wait($self, timeout, /)\n--\n\nWait until it is over; False when the time limit passed."},
-    {"_join_scope", future_join_scope, METH_O,
-     "_join_scope($self, scope, /)\n--\n\nscope._ended(self, exception or None) is called when "
-     "it is over."},
     {"cancel", future_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\nTake the item out of its queue.\n\n"
      "Returns True when it will not run; False when it is over, or runs: then its function finds cancel_requested "
@@ -420,8 +410,9 @@ void enter_backlog(PyFuture* f, Workqueue& wq) {
 
 }  // namespace
 
-// Workqueue.submit, a plain C method.
-PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+// Workqueue.submit, a plain C method. A scope hears of the item before it can run, but after the wait for a place: who
+// leaves the scope during that wait need not wait as well.
+PyObject* submit_object(Workqueue& wq, PyObject* scope, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs < 1) {
         PyErr_SetString(PyExc_TypeError, "submit() misses its first argument, the function");
         return nullptr;
@@ -458,9 +449,14 @@ PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, 
         Py_INCREF(f);
         try {
             if (wq.backlog() != nullptr) enter_backlog(f, wq);
+            if (scope != nullptr) {
+                py::handle(scope).attr("_enter")(py::handle(reinterpret_cast<PyObject*>(f)));
+                f->scope = Py_NewRef(scope);
+            }
             wq.queue(f->work);
         } catch (...) {
             leave_backlog(f);
+            if (f->scope != nullptr) finish(f, FutureState::cancelled_notified);
             Py_DECREF(f);
             Py_DECREF(f);
             throw;

@@ -65,6 +65,19 @@ void work_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
+namespace {
+
+// Its scope cancels the rest at once, and keeps the exception even if a later run clears it here.
+void tell_scope(PyWork* w) {
+    PyObject* scope = Py_NewRef(w->extra->scope);
+    PyObject* result = PyObject_CallMethod(scope, "_failed", "O", w->extra->exception);
+    if (result == nullptr) PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(w));
+    Py_XDECREF(result);
+    Py_DECREF(scope);
+}
+
+}  // namespace
+
 // GIL: entered through the gate. The reference that came with the queueing is this function's to drop.
 void run_object(Work* work) {
     PyWork* w = work_object(work);
@@ -80,6 +93,7 @@ void run_object(Work* work) {
         PyObject* exception = report_handler_error(self, domain);
         if (w->extra == nullptr) w->extra = new WorkExtra;
         Py_XSETREF(w->extra->exception, exception);
+        if (w->extra->scope != nullptr) tell_scope(w);
     }
     Py_DECREF(self);
 }

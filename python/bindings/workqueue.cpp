@@ -103,7 +103,14 @@ PyObject* wq_queue_node(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
     });
 }
 PyObject* wq_submit(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    return submit_object(unwrap(self), args, nargs, kwnames);
+    return submit_object(unwrap(self), nullptr, args, nargs, kwnames);
+}
+PyObject* wq_submit_in(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError, "_submit_in() misses its first argument, the scope");
+        return nullptr;
+    }
+    return submit_object(unwrap(self), args[0], args + 1, nargs - 1, kwnames);
 }
 
 PyObject* wait_call(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* name,
@@ -183,6 +190,9 @@ PyMethodDef methods[] = {
      "Returns a bottomhalf.Future. Any context. Raises WorkqueueDestroyed, WorkqueueDraining, MachineHalted. On a\n"
      "workqueue with a queue_depth that is reached it sleeps until an item starts (task context; DeadlockError when\n"
      "every active item of the workqueue would then wait here), or raises QueueFull: alloc_workqueue(when_full=)."},
+    {"_submit_in", BH_METHOD(wq_submit_in),
+     "_submit_in($self, scope, fn, /, *args, **kwargs)\n--\n\nsubmit(), with scope._enter(future) before it is queued "
+     "and\nscope._ended(future, exception or None) when it is over."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

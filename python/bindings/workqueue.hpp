@@ -5,6 +5,6 @@
 
 namespace bh_python {
 
-PyObject* submit_object(Workqueue& wq, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+PyObject* submit_object(Workqueue& wq, PyObject* scope, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 }  // namespace bh_python

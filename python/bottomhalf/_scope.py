@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import concurrent.futures
 import sys
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +25,19 @@ def _misuse(text: str) -> _core.MisuseError:
     return error
 
 
+class _Entry:
+    """An item in a scope. Under the scope's lock."""
+
+    __slots__ = ("before", "generation", "queued", "settled", "starting")
+
+    def __init__(self, before: WorkScope | None) -> None:
+        self.before = before  # whose it was, and is again if it is not queued here after all
+        self.starting = 0  # calls of queue() on their way
+        self.generation = 0  # calls of queue() at all
+        self.queued = False  # by one of them
+        self.settled: _core.Completion | None = None  # of who waits until none is on its way
+
+
 class WorkScope:
     """A block that waits for the work started in it; an error cancels what is left of it.
 
@@ -37,8 +51,8 @@ class WorkScope:
     wq: the workqueue, None: ``system_managed_wq`` of the machine that is current when the block is entered.
 
     Leaving the block waits until nothing started through the scope is queued or runs. The first exception, of the
-    block or of a function that was submitted, cancels the scope: what has not started never does, and what runs finds
-    ``bh.current_work().cancel_requested`` true. Exceptions of the functions are raised when the block is left, as one
+    block or of what was started, cancels the scope: what has not started never does, and what runs finds
+    ``bh.current_work().cancel_requested`` true. These exceptions are raised when the block is left, as one
     ExceptionGroup that holds them in the order in which they came, the block's own first; on Python 3.10, which has no
     groups, the first of them. An exception of the block alone passes as it is, and so does KeyboardInterrupt.
     Work items may start more in the scope while it lasts. Task context that may sleep.
@@ -50,9 +64,12 @@ class WorkScope:
         self._wq = wq
         self._state = "new"  # new, open, closed
         self._cancelled: bool = False
-        # GIL: each change is one operation on a container.
+        # What is started is entered before it is queued: it may leave the scope before queue() has returned. The lock
+        # joins "still open" with the entry, and "nothing is left" with the closing; nothing of the engine is called
+        # under it. Taken again by a signal's handler that starts something. The containers are read without it.
+        self._lock = threading.RLock()
         self._futures: dict[Any, None] = {}  # those that are not over, in order
-        self._works: dict[_core.Work, None] = {}
+        self._works: dict[_core.Work, _Entry] = {}
         self._exceptions: list[BaseException] = []
 
     # --- starting ---
@@ -62,30 +79,63 @@ class WorkScope:
 
         In a scope that is cancelled the Future is cancelled at once. Raises MisuseError outside the block.
         """
-        future = self._workqueue("submit").submit(fn, *args, **kwargs)
-        self._futures[future] = None
-        future._join_scope(self)
+        future = self._workqueue("submit")._submit_in(self, fn, *args, **kwargs)
         if self._cancelled:
             future.cancel()
         return future
+
+    def _enter(self, future: Any) -> None:
+        # Called when a future is made and about to be queued.
+        with self._lock:
+            self._workqueue("submit")
+            self._futures[future] = None
 
     def queue(self, work: _core.Work, *, cpu: int | None = None) -> bool:
         """Queue an item on the scope's workqueue; as ``Workqueue.queue``, but in a cancelled scope always False.
 
         Leaving the block waits until the item is idle, so one that requeues itself must come to an end or look at
         ``cancel_requested``. Its exception is one of the scope's, besides ``work.exception`` and ``m.errors``.
-        Raises TypeError for a DelayedWork, whose timer no scope waits for; MisuseError outside the block.
+        Raises TypeError for a DelayedWork or RcuWork, whose timer or grace period no scope waits for; MisuseError
+        outside the block.
         """
         wq = self._workqueue("queue")
-        if isinstance(work, _core.DelayedWork):
-            raise TypeError("a WorkScope takes plain items: queue a bottomhalf.Work, or submit a function that sleeps")
-        if self.cancel_requested or not wq.queue(work, cpu=cpu):
+        anything: object = work
+        if not isinstance(anything, _core.Work) or isinstance(anything, (_core.DelayedWork, _core.RcuWork)):
+            kind = type(work).__name__
+            raise TypeError(
+                f"a WorkScope takes plain items, not {kind}: queue a bottomhalf.Work, or submit a function that sleeps"
+            )
+        if self.cancel_requested:
             return False
-        work._scope = self
-        self._works[work] = None
-        if self._cancelled:
-            work.cancel()
-        return True
+        with self._lock:
+            self._workqueue("queue")
+            entry = self._works.get(work)
+            if entry is None:
+                entry = self._works[work] = _Entry(work._scope)
+            entry.starting += 1
+            entry.generation += 1
+            work._scope = self
+        queued = False
+        try:
+            queued = wq.queue(work, cpu=cpu)
+        finally:
+            with self._lock:
+                entry.starting -= 1
+                entry.queued |= queued
+                settled = None
+                if not entry.starting:
+                    settled, entry.settled = entry.settled, None
+                    if not entry.queued:
+                        self._forget(work, entry)
+            if settled is not None:
+                settled.complete_all()
+        return queued and not (self._cancelled and work.cancel())
+
+    def _forget(self, work: _core.Work, entry: _Entry) -> None:
+        # Under the lock.
+        self._works.pop(work, None)
+        if work._scope is self:  # another scope may have queued it since
+            work._scope = None if entry.queued else entry.before
 
     def _workqueue(self, call: str) -> _core.Workqueue:
         if self._state != "open" or self._wq is None:
@@ -110,31 +160,48 @@ class WorkScope:
         self._cancelled = True
         for future in list(self._futures):
             future.cancel()
-        for work in list(self._works):
-            work.cancel()
+        for work, entry in list(self._works.items()):
+            if entry.queued:  # else it may be somebody else's; queue() looks once it knows
+                work.cancel()
 
     def _failed(self, error: BaseException) -> None:
-        self._exceptions.append(error)
-        self.cancel()
+        # Called when an item's handler has raised, while it still counts as running.
+        if not isinstance(error, concurrent.futures.CancelledError):
+            self._exceptions.append(error)
+            self.cancel()
 
     def _ended(self, future: Any, error: BaseException | None) -> None:
         # Called when a future is over, before anybody else hears of it.
         self._futures.pop(future, None)
-        if error is not None and not isinstance(error, concurrent.futures.CancelledError):
+        if error is not None:
             self._failed(error)
 
     def _wait(self) -> None:
         while self._futures or self._works:
             for future in list(self._futures):
                 future._wait(None)
-            for work in list(self._works):
+            for work, entry in list(self._works.items()):
+                with self._lock:
+                    generation = entry.generation
+                    settled = None
+                    if entry.starting:
+                        settled = entry.settled = entry.settled or _core.Completion()
+                if settled is not None:
+                    settled.wait()
+                    continue
                 # Until it is idle: it may have requeued itself.
                 while work.cancel_sync() or work.busy if self._cancelled else work.flush():
                     pass
-                self._works.pop(work, None)
-                work._scope = None
-                if work.exception is not None:
-                    self._failed(work.exception)
+                with self._lock:
+                    if not entry.starting and entry.generation == generation:
+                        self._forget(work, entry)
+
+    def _close(self) -> bool:
+        with self._lock:
+            if self._futures or self._works:
+                return False
+            self._state = "closed"
+            return True
 
     def __enter__(self) -> WorkScope:
         if self._state != "new":
@@ -151,6 +218,8 @@ class WorkScope:
             self.cancel()
         try:
             self._wait()
+            while not self._close():
+                self._wait()
         except BaseException:
             # Interrupted, or a wait that cannot end: what was started is asked to end, and waited for once more.
             self.cancel()
