@@ -60,11 +60,11 @@ void Softirqs::start() {
 void Softirqs::stop() {
     stopping_.store(true);
     for (auto& cpu : per_cpu_) {
-        if (cpu->ksoftirqd == nullptr) continue;
-        if (!domain_.substrate->dormant(*cpu->ksoftirqd) || cpu->pending.load() != 0)
-            domain_.substrate->wake(*cpu->ksoftirqd);
-        domain_.join_task(*cpu->ksoftirqd);
-        cpu->ksoftirqd = nullptr;
+        Task* ksoftirqd = cpu->ksoftirqd.load();
+        if (ksoftirqd == nullptr) continue;
+        if (!domain_.substrate->dormant(*ksoftirqd) || cpu->pending.load() != 0) domain_.substrate->wake(*ksoftirqd);
+        ended_.push_back(domain_.join_and_keep(*ksoftirqd));
+        cpu->ksoftirqd.store(nullptr);
     }
 }
 
@@ -103,7 +103,7 @@ std::vector<Softirqs::Opened> Softirqs::opened() {
 }
 
 void Softirqs::wake_ksoftirqd(unsigned cpu) noexcept {
-    if (per_cpu_[cpu]->ksoftirqd != nullptr) domain_.substrate->wake(*per_cpu_[cpu]->ksoftirqd);
+    if (Task* ksoftirqd = per_cpu_[cpu]->ksoftirqd.load(std::memory_order_acquire)) domain_.substrate->wake(*ksoftirqd);
 }
 
 void Softirqs::raise(Softirq nr, unsigned cpu, Task& self) {

@@ -195,12 +195,14 @@ Task& Domain::spawn(const char* task_name, void (*entry)(Task&, void*), void* ar
     return *task.release();
 }
 
-void Domain::join_task(Task& task) {
+void Domain::join_task(Task& task) { join_and_keep(task); }
+
+std::unique_ptr<Task> Domain::join_and_keep(Task& task) {
     substrate->join(task);
     if (access_order != nullptr) [[unlikely]]
         access_order->ended(task);
     remove(task);
-    delete &task;
+    return std::unique_ptr<Task>(&task);
 }
 
 void Domain::for_each_task(const std::function<void(Task&)>& fn) {

@@ -172,6 +172,26 @@ TEST_P(SoftirqTest, AHandlerThatChangesTheCountIsReportedAndMended) {
     EXPECT_TRUE(logged("oh dear"));
 }
 
+TEST_P(SoftirqTest, RaisedOnACpuWhoseKsoftirqdHasEnded) {
+    // While the machine halts, ksoftirqd/1 raises on CPU 0 as soon as ksoftirqd/0 is gone: its task must not be.
+    m().softirqs().open(
+        Softirq::net_rx,
+        [](Domain& d, unsigned cpu, Task& me, GatePass&, void*) {
+            if (cpu == 0) return;
+            bool there = true;
+            while (there) {
+                d.substrate->relax(me);
+                there = false;
+                d.for_each_task([&](Task& t) { there |= std::string_view(t.name) == "ksoftirqd/0"; });
+            }
+            for (int i = 0; i < 1000; ++i) d.softirqs->raise(Softirq::net_rx, 0, me);
+        },
+        nullptr);
+    m().softirqs().raise(Softirq::net_rx, 1);
+    m().halt();
+    EXPECT_EQ(m().softirqs().count(1, Softirq::net_rx), 1u);
+}
+
 BH_INSTANTIATE_MACHINES(SoftirqTest);
 
 }  // namespace

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -80,9 +81,9 @@ private:
         Atomic<std::uint32_t> pending{0};
         std::array<Counter<std::uint64_t>, kNrSoftirqs> counts;  // under the CPU's bottom-half lock
         std::array<Atomic<int>, kNrSoftirqs> gated;
-        Task* ksoftirqd = nullptr;  // I
-        Softirqs* owner = nullptr;  // I
-        unsigned id = 0;            // I
+        std::atomic<Task*> ksoftirqd{nullptr};  // null before start() and once it has been joined
+        Softirqs* owner = nullptr;              // I
+        unsigned id = 0;                        // I
     };
     struct Vector {
         SoftirqHandler handler = nullptr;  // I
@@ -99,6 +100,8 @@ private:
 
     Domain& domain_;
     std::vector<std::unique_ptr<PerCpu>> per_cpu_;
+    // Joined, and not freed yet: the ksoftirqd of another CPU, or a worker, may be about to wake one.
+    std::vector<std::unique_ptr<Task>> ended_;  // whoever halts the machine
     std::array<Atomic<const Vector*>, kNrSoftirqs> vectors_;
     std::vector<std::unique_ptr<Vector>> vector_storage_;  // L: open_lock_; in the order of open()
     RawLock open_lock_;

@@ -117,6 +117,8 @@ struct Domain {
         return spawn(name, entry, arg, bound_cpu, nice, true, limits, &Substrate::start_dormant);
     }
     void join_task(Task& task);
+    // Waits for its end; whoever may still wake it finds it until the caller frees it.
+    std::unique_ptr<Task> join_and_keep(Task& task);
     // Visits every task under the tasks lock: fn must be short and take no other lock.
     void for_each_task(const std::function<void(Task&)>& fn);
     // Makes every wait of the machine's tasks return Wake::exit (halting).
