@@ -222,11 +222,13 @@ PyObject* shared_part(PyFuture* f, Py_ssize_t i) {
     }
     return Py_NewRef(PyTuple_GET_ITEM(f->shared, i));
 }
-PyObject* get_condition(PyObject* self, void*) { return shared_part(as_future(self), 0); }
-PyObject* get_waiters(PyObject* self, void*) { return shared_part(as_future(self), 1); }
-PyObject* get_callbacks(PyObject* self, void*) { return shared_part(as_future(self), 2); }
-PyObject* get_state(PyObject* self, void*) { return Py_NewRef(g_states[static_cast<int>(as_future(self)->state)]); }
-int set_state(PyObject* self, PyObject* value, void*) {
+PyObject* future_get_condition(PyObject* self, void*) { return shared_part(as_future(self), 0); }
+PyObject* future_get_waiters(PyObject* self, void*) { return shared_part(as_future(self), 1); }
+PyObject* future_get_callbacks(PyObject* self, void*) { return shared_part(as_future(self), 2); }
+PyObject* future_get_state(PyObject* self, void*) {
+    return Py_NewRef(g_states[static_cast<int>(as_future(self)->state)]);
+}
+int future_set_state(PyObject* self, PyObject* value, void*) {
     for (int i = 0; i < 5 && value != nullptr; ++i) {
         const int equal = PyObject_RichCompareBool(value, g_states[i], Py_EQ);
         if (equal < 0) return -1;
@@ -237,11 +239,11 @@ int set_state(PyObject* self, PyObject* value, void*) {
     PyErr_SetString(PyExc_ValueError, "_state must be a state of concurrent.futures");
     return -1;
 }
-PyObject* get_result(PyObject* self, void*) {
+PyObject* future_get_result(PyObject* self, void*) {
     PyFuture* f = as_future(self);
     return Py_NewRef(f->result != nullptr && !f->failed ? f->result : Py_None);
 }
-PyObject* get_exception(PyObject* self, void*) {
+PyObject* future_get_exception(PyObject* self, void*) {
     PyFuture* f = as_future(self);
     return Py_NewRef(f->result != nullptr && f->failed ? f->result : Py_None);
 }
@@ -252,16 +254,16 @@ int set_outcome(PyObject* self, PyObject* value, bool failed) {
     Py_XSETREF(f->result, Py_XNewRef(value));
     return 0;
 }
-int set_result(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, false); }
-int set_exception(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, true); }
-PyObject* get_pending(PyObject* self, void*) { return PyBool_FromLong(as_future(self)->work.pending()); }
-PyObject* get_name(PyObject* self, void*) {
+int future_set_result(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, false); }
+int future_set_exception(PyObject* self, PyObject* value, void*) { return set_outcome(self, value, true); }
+PyObject* future_get_pending(PyObject* self, void*) { return PyBool_FromLong(as_future(self)->work.pending()); }
+PyObject* future_get_name(PyObject* self, void*) {
     PyFuture* f = as_future(self);
     const std::string name = f->func != nullptr ? describe_callable(f->func) : "future";
     return PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
 }
 
-PyObject* get_cancel_requested(PyObject* self, void*) {
+PyObject* future_get_cancel_requested(PyObject* self, void*) {
     PyFuture* f = as_future(self);
     return guarded([&] { return PyBool_FromLong(f->cancel_asked || cancel_requested(f->work, f->scope)); });
 }
@@ -285,19 +287,19 @@ PyMethodDef future_methods[] = {
     {"cancelled", future_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nCancelled before it started."},
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
-PyGetSetDef future_getset[] = {{"_condition", get_condition, nullptr, nullptr, nullptr},
-                               {"_waiters", get_waiters, nullptr, nullptr, nullptr},
-                               {"_done_callbacks", get_callbacks, nullptr, nullptr, nullptr},
-                               {"_state", get_state, set_state, nullptr, nullptr},
-                               {"_result", get_result, set_result, nullptr, nullptr},
-                               {"_exception", get_exception, set_exception, nullptr, nullptr},
-                               {"pending", get_pending, nullptr, "Queued and not started.", nullptr},
-                               {"cancel_requested", get_cancel_requested, nullptr,
+PyGetSetDef future_getset[] = {{"_condition", future_get_condition, nullptr, nullptr, nullptr},
+                               {"_waiters", future_get_waiters, nullptr, nullptr, nullptr},
+                               {"_done_callbacks", future_get_callbacks, nullptr, nullptr, nullptr},
+                               {"_state", future_get_state, future_set_state, nullptr, nullptr},
+                               {"_result", future_get_result, future_set_result, nullptr, nullptr},
+                               {"_exception", future_get_exception, future_set_exception, nullptr, nullptr},
+                               {"pending", future_get_pending, nullptr, "Queued and not started.", nullptr},
+                               {"cancel_requested", future_get_cancel_requested, nullptr,
                                 "Should the running function come to its end? True once cancel() was asked while it "
                                 "runs, when its\n"
                                 "WorkScope is cancelled, and when its machine halts without draining.",
                                 nullptr},
-                               {"name", get_name, nullptr, "The function's name.", nullptr},
+                               {"name", future_get_name, nullptr, "The function's name.", nullptr},
                                {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyMemberDef future_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyFuture, weakrefs), READONLY, nullptr},
                                 {nullptr, 0, 0, 0, nullptr}};

@@ -16,7 +16,7 @@ struct PyShared {
     PyObject* name;  // str or None
     SharedAccess access;
 };
-PyShared* of(PyObject* self) noexcept { return reinterpret_cast<PyShared*>(self); }
+PyShared* as_shared(PyObject* self) noexcept { return reinterpret_cast<PyShared*>(self); }
 
 // The line of Python that is being executed. GIL: the names of files, which stay.
 Place here() {
@@ -42,28 +42,28 @@ template <Check check>
 PyObject* read(PyObject* self) {
     return guarded([&] {
         if (g_simulated_machines.load() != 0) [[unlikely]]
-            (of(self)->access.*check)(name_of(of(self)), here());
-        return Py_NewRef(of(self)->value);
+            (as_shared(self)->access.*check)(name_of(as_shared(self)), here());
+        return Py_NewRef(as_shared(self)->value);
     });
 }
 template <Check check>
 PyObject* write(PyObject* self, PyObject* value) {
     return guarded([&] {
         if (g_simulated_machines.load() != 0) [[unlikely]]
-            (of(self)->access.*check)(name_of(of(self)), here());
-        PyObject* before = of(self)->value;
-        of(self)->value = Py_NewRef(value);
+            (as_shared(self)->access.*check)(name_of(as_shared(self)), here());
+        PyObject* before = as_shared(self)->value;
+        as_shared(self)->value = Py_NewRef(value);
         Py_XDECREF(before);
         return Py_NewRef(Py_None);
     });
 }
 
-PyObject* get_method(PyObject* self, PyObject*) { return read<&SharedAccess::read>(self); }
-PyObject* set_method(PyObject* self, PyObject* value) { return write<&SharedAccess::write>(self, value); }
+PyObject* shared_get_method(PyObject* self, PyObject*) { return read<&SharedAccess::read>(self); }
+PyObject* shared_set_method(PyObject* self, PyObject* value) { return write<&SharedAccess::write>(self, value); }
 PyObject* load_acquire(PyObject* self, PyObject*) { return read<&SharedAccess::load_acquire>(self); }
 PyObject* store_release(PyObject* self, PyObject* value) { return write<&SharedAccess::store_release>(self, value); }
-PyObject* get_value(PyObject* self, void*) { return read<&SharedAccess::read>(self); }
-int set_value(PyObject* self, PyObject* value, void*) {
+PyObject* shared_get_value(PyObject* self, void*) { return read<&SharedAccess::read>(self); }
+int shared_set_value(PyObject* self, PyObject* value, void*) {
     if (value == nullptr) {
         PyErr_SetString(PyExc_TypeError, "a shared cell always has a value: it cannot be deleted; assign None");
         return -1;
@@ -72,7 +72,7 @@ int set_value(PyObject* self, PyObject* value, void*) {
     Py_XDECREF(done);
     return done != nullptr ? 0 : -1;
 }
-PyObject* get_name(PyObject* self, void*) { return Py_NewRef(of(self)->name); }
+PyObject* shared_get_name(PyObject* self, void*) { return Py_NewRef(as_shared(self)->name); }
 
 PyObject* shared_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     static const char* const keywords[] = {"value", "name", nullptr};
@@ -85,41 +85,41 @@ PyObject* shared_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     }
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
-    of(self)->value = Py_NewRef(value);
-    of(self)->name = Py_NewRef(name);
-    new (&of(self)->access) SharedAccess;
+    as_shared(self)->value = Py_NewRef(value);
+    as_shared(self)->name = Py_NewRef(name);
+    new (&as_shared(self)->access) SharedAccess;
     return self;
 }
 
 int shared_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(of(self)->value);
-    Py_VISIT(of(self)->name);
+    Py_VISIT(as_shared(self)->value);
+    Py_VISIT(as_shared(self)->name);
     return 0;
 }
 int shared_clear(PyObject* self) {
     // Still a cell with a value: whoever breaks the cycle may look at it.
-    Py_XSETREF(of(self)->value, Py_NewRef(Py_None));
+    Py_XSETREF(as_shared(self)->value, Py_NewRef(Py_None));
     return 0;
 }
 void shared_dealloc(PyObject* self) {
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (of(self)->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
-    Py_CLEAR(of(self)->value);
-    Py_CLEAR(of(self)->name);
-    of(self)->access.~SharedAccess();
+    if (as_shared(self)->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
+    Py_CLEAR(as_shared(self)->value);
+    Py_CLEAR(as_shared(self)->name);
+    as_shared(self)->access.~SharedAccess();
     type->tp_free(self);
     Py_DECREF(type);
 }
 PyObject* shared_repr(PyObject* self) {
     // A look that is no access: for debuggers and reports.
-    return PyUnicode_FromFormat("bottomhalf.Shared(%R, name=%R)", of(self)->value, of(self)->name);
+    return PyUnicode_FromFormat("bottomhalf.Shared(%R, name=%R)", as_shared(self)->value, as_shared(self)->name);
 }
 
-PyMethodDef methods[] = {
-    {"get", get_method, METH_NOARGS, "get($self, /)\n--\n\nThe value, as ``.value``."},
-    {"set", set_method, METH_O, "set($self, value, /)\n--\n\nStore a value, as ``.value = value``."},
+PyMethodDef shared_methods[] = {
+    {"get", shared_get_method, METH_NOARGS, "get($self, /)\n--\n\nThe value, as ``.value``."},
+    {"set", shared_set_method, METH_O, "set($self, value, /)\n--\n\nStore a value, as ``.value = value``."},
     {"load_acquire", load_acquire, METH_NOARGS,
      "load_acquire($self, /)\n--\n\nThe value, of a flag (Linux: smp_load_acquire).\n\n"
      "Returns it. What its store_release() had behind itself is behind the caller now. Never races with\n"
@@ -131,24 +131,24 @@ PyMethodDef methods[] = {
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Shared[T]: for annotations."},
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
-PyGetSetDef getset[] = {
-    {"value", get_value, set_value,
+PyGetSetDef shared_getset[] = {
+    {"value", shared_get_value, shared_set_value,
      "The value. Reading and storing raise MisuseError, rule \"data-race\", on a simulated machine when an access by\n"
      "somebody else, one of the two being a store, is not ordered before this one.",
      nullptr},
-    {"name", get_name, nullptr, "The name for reports, or None.", nullptr},
+    {"name", shared_get_name, nullptr, "The name for reports, or None.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyShared, weakrefs), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
-PyType_Slot slots[] = {
+PyMemberDef shared_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyShared, weakrefs), READONLY, nullptr},
+                                {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot shared_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(shared_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(shared_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(shared_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(shared_clear)},
     {Py_tp_repr, reinterpret_cast<void*>(shared_repr)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, getset},
-    {Py_tp_members, members},
+    {Py_tp_methods, shared_methods},
+    {Py_tp_getset, shared_getset},
+    {Py_tp_members, shared_members},
     {Py_tp_doc,
      const_cast<char*>(
          "Shared(value, *, name=None)\n--\n\nA variable that handlers share, watched for data races (Linux: KCSAN).\n\n"
@@ -159,11 +159,11 @@ PyType_Slot slots[] = {
          "(after it), completions, wake-ups, timers, tasklets, spawn and join, m.bh_off() and m.irqs_off() against\n"
          "the CPU's softirqs and interrupts. On the host it is a plain variable. Any context.")},
     {0, nullptr}};
-PyType_Spec spec = {"bottomhalf.Shared", sizeof(PyShared), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec shared_spec = {"bottomhalf.Shared", sizeof(PyShared), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, shared_slots};
 
 }  // namespace
 
-void register_shared(py::module_& m) { add_type(m, spec); }
+void register_shared(py::module_& m) { add_type(m, shared_spec); }
 
 }  // namespace bh_python

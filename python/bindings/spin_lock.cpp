@@ -25,7 +25,7 @@ struct PySpinSection {
 
 PyTypeObject* g_section_type = nullptr;
 
-PySpinLock* of(PyObject* self) noexcept { return reinterpret_cast<PySpinLock*>(self); }
+PySpinLock* as_lock(PyObject* self) noexcept { return reinterpret_cast<PySpinLock*>(self); }
 
 void raise_context(Task& self, SpinKind kind) {
     if (kind == SpinKind::bh) section_bh_off(self);
@@ -81,7 +81,7 @@ PyObject* lock_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 }
 
 void lock_dealloc(PyObject* self) {
-    PySpinLock* l = of(self);
+    PySpinLock* l = as_lock(self);
     PyTypeObject* type = Py_TYPE(self);
     if (l->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
     l->owner.~Owner();
@@ -92,31 +92,31 @@ void lock_dealloc(PyObject* self) {
 
 PyObject* lock_enter(PyObject* self, PyObject*) {
     return guarded([&] {
-        take(of(self), SpinKind::plain);
+        take(as_lock(self), SpinKind::plain);
         return Py_NewRef(self);
     });
 }
 PyObject* lock_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
     return guarded([&] {
-        give_back(of(self), SpinKind::plain);
+        give_back(as_lock(self), SpinKind::plain);
         return Py_NewRef(Py_None);
     });
 }
 PyObject* lock_try(PyObject* self, PyObject*) {
     return guarded([&] {
-        Task& task = user(of(self));
-        if (!of(self)->core.try_lock(task)) return Py_NewRef(Py_False);
-        of(self)->kind = SpinKind::plain;
+        Task& task = user(as_lock(self));
+        if (!as_lock(self)->core.try_lock(task)) return Py_NewRef(Py_False);
+        as_lock(self)->kind = SpinKind::plain;
         return Py_NewRef(Py_True);
     });
 }
-PyObject* get_locked(PyObject* self, void*) { return PyBool_FromLong(of(self)->core.locked()); }
+PyObject* lock_get_locked(PyObject* self, void*) { return PyBool_FromLong(as_lock(self)->core.locked()); }
 
 PyObject* section(PyObject* self, SpinKind kind) {
     PyObject* o = g_section_type->tp_alloc(g_section_type, 0);
     if (o == nullptr) return nullptr;
     auto* s = reinterpret_cast<PySpinSection*>(o);
-    s->lock = of(Py_NewRef(self));
+    s->lock = as_lock(Py_NewRef(self));
     s->kind = kind;
     return o;
 }
@@ -146,7 +146,7 @@ void section_dealloc(PyObject* self) {
 
 #define BH_FAST(f) reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)), METH_FASTCALL
 
-PyMethodDef methods[] = {
+PyMethodDef lock_methods[] = {
     {"__enter__", lock_enter, METH_NOARGS,
      "__enter__($self, /)\n--\n\nTake the lock (Linux: spin_lock). Until it is given back the holder must not "
      "sleep.\n\n"
@@ -168,22 +168,23 @@ PyMethodDef methods[] = {
      "handlers take too."},
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
-PyGetSetDef getset[] = {{"locked", get_locked, nullptr, "Whether anybody holds it. A hint.", nullptr},
-                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PySpinLock, weakrefs), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
-PyType_Slot slots[] = {
+PyGetSetDef lock_getset[] = {{"locked", lock_get_locked, nullptr, "Whether anybody holds it. A hint.", nullptr},
+                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyMemberDef lock_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PySpinLock, weakrefs), READONLY, nullptr},
+                              {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot lock_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(lock_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(lock_dealloc)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, getset},
-    {Py_tp_members, members},
+    {Py_tp_methods, lock_methods},
+    {Py_tp_getset, lock_getset},
+    {Py_tp_members, lock_members},
     {Py_tp_doc, const_cast<char*>(
                     "SpinLock()\n--\n\nA lock whose holder may not sleep (Linux: spinlock_t).\n\n"
                     "`with lock:`, `with lock.bh():`, `with lock.irqsave():`. It does not nest. A contender lets the\n"
                     "GIL go; its wait does not count as sleeping.")},
     {0, nullptr}};
-PyType_Spec spec = {"bottomhalf.SpinLock", sizeof(PySpinLock), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+PyType_Spec lock_spec = {"bottomhalf.SpinLock", sizeof(PySpinLock), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                         lock_slots};
 
 PyMethodDef section_methods[] = {
     {"__enter__", section_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nTurn off, then take the lock."},
@@ -200,7 +201,7 @@ PyType_Spec section_spec = {"bottomhalf.SpinLockSection", sizeof(PySpinSection),
 }  // namespace
 
 void register_spin_lock(py::module_& m) {
-    add_type(m, spec);
+    add_type(m, lock_spec);
     g_section_type = add_type(m, section_spec);
 }
 

@@ -94,7 +94,7 @@ py::object join(const TaskObject& object, py::object timeout) {
     throw py::error_already_set();
 }
 
-std::string repr(const TaskObject& t) {
+std::string task_repr(const TaskObject& t) {
     const UserTask::Info info = t.now();
     return "<bottomhalf.Task " + info.name + " (pid " + std::to_string(info.pid) + ", CPU " + std::to_string(info.cpu) +
            "): " + state_name(info.state) + ">";
@@ -197,7 +197,7 @@ void register_task(py::module_& m) {
         .def_property_readonly(
             "work", [](const TaskObject& t) { return t.work; },
             "The item a worker ran when this was made: bottomhalf.Work, a native item's name, or None.")
-        .def("__repr__", &repr);
+        .def("__repr__", &task_repr);
 }
 
 }  // namespace bh_python

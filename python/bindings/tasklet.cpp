@@ -17,8 +17,8 @@ struct PyTasklet {
     Tasklet tasklet;
 };
 
-PyTasklet* of(PyObject* self) noexcept { return reinterpret_cast<PyTasklet*>(self); }
-PyTasklet* of(const Tasklet* t) noexcept {
+PyTasklet* as_tasklet(PyObject* self) noexcept { return reinterpret_cast<PyTasklet*>(self); }
+PyTasklet* as_tasklet(const Tasklet* t) noexcept {
     return reinterpret_cast<PyTasklet*>(reinterpret_cast<char*>(const_cast<Tasklet*>(t)) -
                                         offsetof(PyTasklet, tasklet));
 }
@@ -33,8 +33,8 @@ void require_func(PyTasklet* t) {
 }
 
 // GIL: entered through the gate.
-void callback(Tasklet* tasklet) {
-    PyTasklet* t = of(tasklet);
+void tasklet_callback(Tasklet* tasklet) {
+    PyTasklet* t = as_tasklet(tasklet);
     auto* self = reinterpret_cast<PyObject*>(t);
     Task* task = current_task();
     // A run that disable() called off and a scheduling that came meanwhile become one run: it ends both.
@@ -53,7 +53,7 @@ PyObject* tasklet_new(PyTypeObject* type, PyObject*, PyObject*) {
     auto* t = reinterpret_cast<PyTasklet*>(type->tp_alloc(type, 0));
     if (t == nullptr) return nullptr;
     new (&t->owner) Owner;
-    new (&t->tasklet) Tasklet(&callback);
+    new (&t->tasklet) Tasklet(&tasklet_callback);
     return reinterpret_cast<PyObject*>(t);
 }
 
@@ -63,7 +63,7 @@ int tasklet_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     int disabled = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Tasklet", const_cast<char**>(keywords), &func, &disabled))
         return -1;
-    PyTasklet* t = of(self);
+    PyTasklet* t = as_tasklet(self);
     return guarded([&]() -> PyObject* {
                if (!idle(t))
                    throw MisuseError("tasklet-init-active",
@@ -80,17 +80,17 @@ int tasklet_init(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 int tasklet_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(of(self)->func);
+    Py_VISIT(as_tasklet(self)->func);
     return 0;
 }
 
 int tasklet_clear(PyObject* self) {
-    Py_CLEAR(of(self)->func);
+    Py_CLEAR(as_tasklet(self)->func);
     return 0;
 }
 
 void tasklet_dealloc(PyObject* self) {
-    PyTasklet* t = of(self);
+    PyTasklet* t = as_tasklet(self);
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     if (t->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
@@ -106,7 +106,7 @@ void tasklet_dealloc(PyObject* self) {
 
 PyObject* schedule(PyObject* self, Softirq level, const char* call) {
     return guarded([&] {
-        PyTasklet* t = of(self);
+        PyTasklet* t = as_tasklet(self);
         require_func(t);
         Machine& m = t->owner.join(is_idle(t), call);
         Task& task = m.domain().self();
@@ -137,7 +137,7 @@ PyObject* waiting(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
     PyObject* result = guarded([&] {
         FastArguments a;
         a.parse(call, args, nargs, kwnames, {"timeout"}, 1);
-        PyTasklet* t = of(self);
+        PyTasklet* t = as_tasklet(self);
         Machine& m = t->owner.machine_or_join(is_idle(t), call);
         MachineHold hold(&m.domain());
         wait_without_gil(m.domain(), a.values[0],
@@ -158,24 +158,28 @@ PyObject* tasklet_kill(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
 
 PyObject* tasklet_disable_nosync(PyObject* self, PyObject*) {
     // Linux: count++, wherever the tasklet is, or is not.
-    of(self)->tasklet.count.fetch_add(1);
+    as_tasklet(self)->tasklet.count.fetch_add(1);
     Py_RETURN_NONE;
 }
 
 PyObject* tasklet_enable(PyObject* self, PyObject*) {
     return guarded([&] {
-        PyTasklet* t = of(self);
+        PyTasklet* t = as_tasklet(self);
         t->owner.machine_or_join(is_idle(t), "enable()").tasklets().enable(t->tasklet);
         return Py_NewRef(Py_None);
     });
 }
 
-PyObject* get_scheduled(PyObject* self, void*) { return PyBool_FromLong(of(self)->tasklet.scheduled()); }
-PyObject* get_count(PyObject* self, void*) { return PyLong_FromLong(of(self)->tasklet.count.load()); }
-PyObject* get_func(PyObject* self, void*) { return Py_NewRef(of(self)->func != nullptr ? of(self)->func : Py_None); }
+PyObject* tasklet_get_scheduled(PyObject* self, void*) {
+    return PyBool_FromLong(as_tasklet(self)->tasklet.scheduled());
+}
+PyObject* tasklet_get_count(PyObject* self, void*) { return PyLong_FromLong(as_tasklet(self)->tasklet.count.load()); }
+PyObject* tasklet_get_func(PyObject* self, void*) {
+    return Py_NewRef(as_tasklet(self)->func != nullptr ? as_tasklet(self)->func : Py_None);
+}
 
 PyObject* tasklet_repr(PyObject* self) {
-    PyTasklet* t = of(self);
+    PyTasklet* t = as_tasklet(self);
     const std::string name = t->func != nullptr ? describe_callable(t->func) : "without a func";
     const int count = t->tasklet.count.load();
     const char* state = t->tasklet.is_running() ? "running" : t->tasklet.scheduled() ? "scheduled" : "idle";
@@ -184,7 +188,7 @@ PyObject* tasklet_repr(PyObject* self) {
                                 state, count);
 }
 
-PyMethodDef methods[] = {
+PyMethodDef tasklet_methods[] = {
     {"schedule", tasklet_schedule, METH_NOARGS,
      "schedule($self, /)\n--\n\nRun soon in softirq context on the caller's CPU (Linux: tasklet_schedule).\n\n"
      "Returns True when scheduled, False when it was scheduled already. Any context; never sleeps.\n"
@@ -212,25 +216,26 @@ PyMethodDef methods[] = {
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef getset[] = {
-    {"scheduled", get_scheduled, nullptr, "Whether a run is due (Linux: TASKLET_STATE_SCHED). A hint.", nullptr},
-    {"count", get_count, nullptr, "How often it is disabled; it runs only at 0.", nullptr},
-    {"func", get_func, nullptr, "The callback.", nullptr},
+PyGetSetDef tasklet_getset[] = {
+    {"scheduled", tasklet_get_scheduled, nullptr, "Whether a run is due (Linux: TASKLET_STATE_SCHED). A hint.",
+     nullptr},
+    {"count", tasklet_get_count, nullptr, "How often it is disabled; it runs only at 0.", nullptr},
+    {"func", tasklet_get_func, nullptr, "The callback.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyTasklet, weakrefs), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef tasklet_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyTasklet, weakrefs), READONLY, nullptr},
+                                 {nullptr, 0, 0, 0, nullptr}};
 
-PyType_Slot slots[] = {
+PyType_Slot tasklet_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(tasklet_new)},
     {Py_tp_init, reinterpret_cast<void*>(tasklet_init)},
     {Py_tp_dealloc, reinterpret_cast<void*>(tasklet_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(tasklet_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(tasklet_clear)},
     {Py_tp_repr, reinterpret_cast<void*>(tasklet_repr)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, getset},
-    {Py_tp_members, members},
+    {Py_tp_methods, tasklet_methods},
+    {Py_tp_getset, tasklet_getset},
+    {Py_tp_members, tasklet_members},
     {Py_tp_doc,
      const_cast<char*>(
          "Tasklet(func, *, disabled=False)\n--\n\nfunc(tasklet) runs in softirq context when it was scheduled (Linux:\n"
@@ -240,26 +245,26 @@ PyType_Slot slots[] = {
          "kept\n"
          "alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
-PyType_Spec spec = {"bottomhalf.Tasklet", sizeof(PyTasklet), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec tasklet_spec = {"bottomhalf.Tasklet", sizeof(PyTasklet), 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, tasklet_slots};
 
 }  // namespace
 
 void describe_tasklet(const Tasklet* tasklet, char* buffer, std::size_t size) noexcept {
-    PyTasklet* t = of(tasklet);
+    PyTasklet* t = as_tasklet(tasklet);
     describe_func(t->func, reinterpret_cast<PyObject*>(t), buffer, size);
 }
 
 void drop_tasklet(Tasklet* tasklet) noexcept {
-    PyTasklet* t = of(tasklet);
+    PyTasklet* t = as_tasklet(tasklet);
     if (t->references == 0) return;
     --t->references;
     Py_DECREF(reinterpret_cast<PyObject*>(t));
 }
 
 void register_tasklet(py::module_& m) {
-    add_type(m, spec);
-    bottomhalf::register_gate(reinterpret_cast<void (*)()>(&callback), tasklet_gate());
+    add_type(m, tasklet_spec);
+    bottomhalf::register_gate(reinterpret_cast<void (*)()>(&tasklet_callback), tasklet_gate());
 }
 
 }  // namespace bh_python

@@ -19,8 +19,8 @@ struct PyTimer {
     Timer timer;
 };
 
-PyTimer* of(PyObject* self) noexcept { return reinterpret_cast<PyTimer*>(self); }
-PyTimer* of(const Timer* t) noexcept {
+PyTimer* as_timer(PyObject* self) noexcept { return reinterpret_cast<PyTimer*>(self); }
+PyTimer* as_timer(const Timer* t) noexcept {
     return reinterpret_cast<PyTimer*>(reinterpret_cast<char*>(const_cast<Timer*>(t)) - offsetof(PyTimer, timer));
 }
 // Neither armed nor running. The second look deletes nothing: what it could delete was not there at the first.
@@ -29,7 +29,7 @@ auto is_idle(PyTimer* t) {
     return [t] { return idle(t); };
 }
 
-void callback(Timer* timer);
+void timer_callback(Timer* timer);
 
 void release(PyTimer* t) noexcept {
     if (t->armings == 0) return;
@@ -44,8 +44,8 @@ void settle(PyTimer* t) {
 }
 
 // GIL: entered through the gate. The engine does not touch the timer after this.
-void callback(Timer* timer) {
-    PyTimer* t = of(timer);
+void timer_callback(Timer* timer) {
+    PyTimer* t = as_timer(timer);
     auto* self = reinterpret_cast<PyObject*>(t);
     // The reference of this arming is the callback's from here on: it may arm the timer again.
     if (t->armings != 0)
@@ -80,14 +80,14 @@ int timer_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     int deferrable = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$p:Timer", const_cast<char**>(keywords), &func, &deferrable))
         return -1;
-    PyTimer* t = of(self);
+    PyTimer* t = as_timer(self);
     return guarded([&]() -> PyObject* {
                if (!idle(t))
                    throw MisuseError("timer-init-active",
                                      "Timer.__init__ on a timer that is armed or running would corrupt it; "
                                      "delete_sync() it first");
                check_callable(func, 1, "func");
-               timer_setup(t->timer, &callback, deferrable != 0 ? kTimerDeferrable : 0);
+               timer_setup(t->timer, &timer_callback, deferrable != 0 ? kTimerDeferrable : 0);
                Py_XSETREF(t->func, Py_NewRef(func));
                t->shut_down = false;
                return self;
@@ -98,17 +98,17 @@ int timer_init(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 int timer_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(of(self)->func);
+    Py_VISIT(as_timer(self)->func);
     return 0;
 }
 
 int timer_clear(PyObject* self) {
-    Py_CLEAR(of(self)->func);
+    Py_CLEAR(as_timer(self)->func);
     return 0;
 }
 
 void timer_dealloc(PyObject* self) {
-    PyTimer* t = of(self);
+    PyTimer* t = as_timer(self);
     PyTypeObject* type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     if (t->weakrefs != nullptr) PyObject_ClearWeakRefs(self);
@@ -128,7 +128,7 @@ PyObject* arm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject*
     return guarded([&] {
         FastArguments a;
         a.parse(call, args, nargs, kwnames, {"delay"}, 1);
-        PyTimer* t = of(self);
+        PyTimer* t = as_timer(self);
         const double delay = check_delay(a.required(0, call, "delay"), "delay");
         if (t->func == nullptr)
             throw py::type_error(std::string(Py_TYPE(self)->tp_name) +
@@ -172,8 +172,8 @@ PyObject* timer_reduce(PyObject* self, PyObject* const* args, Py_ssize_t n, PyOb
 
 PyObject* timer_del(PyObject* self, PyObject*) {
     return guarded([&] {
-        const bool was_pending = timer_delete(of(self)->timer);
-        if (was_pending) release(of(self));
+        const bool was_pending = timer_delete(as_timer(self)->timer);
+        if (was_pending) release(as_timer(self));
         return PyBool_FromLong(was_pending);
     });
 }
@@ -182,7 +182,7 @@ template <class Wait>
 PyObject* stop(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, const char* call,
                Wait&& wait) {
     Py_INCREF(self);
-    PyTimer* t = of(self);
+    PyTimer* t = as_timer(self);
     PyObject* result = guarded([&] {
         FastArguments a;
         a.parse(call, args, nargs, kwnames, {"timeout"}, 1);
@@ -222,7 +222,7 @@ PyObject* timer_del_sync(PyObject* self, PyObject* const* args, Py_ssize_t n, Py
 }
 
 PyObject* timer_shut_down(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* kw) {
-    PyTimer* t = of(self);
+    PyTimer* t = as_timer(self);
     const bool before = t->shut_down;
     // First, so that whoever arms it during the wait is refused.
     t->shut_down = true;
@@ -234,11 +234,13 @@ PyObject* timer_shut_down(PyObject* self, PyObject* const* args, Py_ssize_t n, P
     return result;
 }
 
-PyObject* get_pending(PyObject* self, void*) { return PyBool_FromLong(timer_pending(of(self)->timer)); }
-PyObject* get_func(PyObject* self, void*) { return Py_NewRef(of(self)->func != nullptr ? of(self)->func : Py_None); }
+PyObject* timer_get_pending(PyObject* self, void*) { return PyBool_FromLong(timer_pending(as_timer(self)->timer)); }
+PyObject* timer_get_func(PyObject* self, void*) {
+    return Py_NewRef(as_timer(self)->func != nullptr ? as_timer(self)->func : Py_None);
+}
 
 PyObject* timer_repr(PyObject* self) {
-    PyTimer* t = of(self);
+    PyTimer* t = as_timer(self);
     const std::string name = t->func != nullptr ? describe_callable(t->func) : "without a func";
     return PyUnicode_FromFormat("<bottomhalf.Timer %s: %s>", name.c_str(),
                                 t->shut_down              ? "shut down"
@@ -246,7 +248,7 @@ PyObject* timer_repr(PyObject* self) {
                                                           : "not armed; mod(delay) arms it");
 }
 
-PyMethodDef methods[] = {
+PyMethodDef timer_methods[] = {
     {"mod", BH_METHOD(timer_mod),
      "mod($self, /, delay)\n--\n\nArm for delay seconds from now, from whatever state (Linux: mod_timer).\n\n"
      "delay: seconds from 0, rounded up to jiffies; late by the wheel's granularity, never early. On the caller's "
@@ -274,45 +276,46 @@ PyMethodDef methods[] = {
     BH_NO_COPY,
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef getset[] = {{"pending", get_pending, nullptr,
-                         "Whether it is armed; False in its own callback (Linux: timer_pending). A hint.", nullptr},
-                        {"func", get_func, nullptr, "The callback.", nullptr},
-                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef timer_getset[] = {
+    {"pending", timer_get_pending, nullptr,
+     "Whether it is armed; False in its own callback (Linux: timer_pending). A hint.", nullptr},
+    {"func", timer_get_func, nullptr, "The callback.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyTimer, weakrefs), READONLY, nullptr},
-                         {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef timer_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(PyTimer, weakrefs), READONLY, nullptr},
+                               {nullptr, 0, 0, 0, nullptr}};
 
-PyType_Slot slots[] = {
+PyType_Slot timer_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(timer_new)},
     {Py_tp_init, reinterpret_cast<void*>(timer_init)},
     {Py_tp_dealloc, reinterpret_cast<void*>(timer_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(timer_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(timer_clear)},
     {Py_tp_repr, reinterpret_cast<void*>(timer_repr)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, getset},
-    {Py_tp_members, members},
+    {Py_tp_methods, timer_methods},
+    {Py_tp_getset, timer_getset},
+    {Py_tp_members, timer_members},
     {Py_tp_doc,
      const_cast<char*>(
          "Timer(func, *, deferrable=False)\n--\n\nfunc(timer) runs in TIMER_SOFTIRQ when the time is over (Linux:\n"
          "struct timer_list).\n\ndeferrable: does not wake an idle CPU. The callback must not sleep; it may arm the\n"
          "timer again. Armed timers are kept alive. Raises TypeError when func cannot take one argument.")},
     {0, nullptr}};
-PyType_Spec spec = {"bottomhalf.Timer", sizeof(PyTimer), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec timer_spec = {"bottomhalf.Timer", sizeof(PyTimer), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, timer_slots};
 
 }  // namespace
 
 void describe_timer(const Timer* timer, char* buffer, std::size_t size) noexcept {
-    PyTimer* t = of(timer);
+    PyTimer* t = as_timer(timer);
     describe_func(t->func, reinterpret_cast<PyObject*>(t), buffer, size);
 }
 
-void drop_timer(Timer* timer) noexcept { release(of(timer)); }
+void drop_timer(Timer* timer) noexcept { release(as_timer(timer)); }
 
 void register_timer(py::module_& m) {
-    add_type(m, spec);
-    bottomhalf::register_gate(reinterpret_cast<void (*)()>(&callback), timer_gate());
+    add_type(m, timer_spec);
+    bottomhalf::register_gate(reinterpret_cast<void (*)()>(&timer_callback), timer_gate());
 }
 
 }  // namespace bh_python

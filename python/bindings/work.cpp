@@ -274,13 +274,13 @@ PyObject* work_run(PyObject* self, PyObject*) {
     return nullptr;
 }
 
-PyObject* get_pending(PyObject* self, void*) {
+PyObject* work_get_pending(PyObject* self, void*) {
     return PyBool_FromLong(reinterpret_cast<PyWork*>(self)->work.pending());
 }
-PyObject* get_timer_pending(PyObject* self, void*) {
+PyObject* work_get_timer_pending(PyObject* self, void*) {
     return PyBool_FromLong(timer_pending(reinterpret_cast<PyDelayedWork*>(self)->dwork.timer));
 }
-PyObject* get_busy(PyObject* self, void*) {
+PyObject* work_get_busy(PyObject* self, void*) {
     static PyObject* busy_type = nullptr;
     if (busy_type == nullptr) {
         PyObject* module = PyImport_ImportModule("bottomhalf._constants");
@@ -291,31 +291,31 @@ PyObject* get_busy(PyObject* self, void*) {
     }
     return PyObject_CallFunction(busy_type, "I", work_busy(reinterpret_cast<PyWork*>(self)->work));
 }
-PyObject* get_cancel_requested(PyObject* self, void*) {
+PyObject* work_get_cancel_requested(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     return guarded(
         [&] { return PyBool_FromLong(cancel_requested(w->work, w->extra != nullptr ? w->extra->scope : nullptr)); });
 }
-PyObject* get_scope(PyObject* self, void*) {
+PyObject* work_get_scope(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     return Py_NewRef(w->extra != nullptr && w->extra->scope != nullptr ? w->extra->scope : Py_None);
 }
-int set_scope(PyObject* self, PyObject* value, void*) {
+int work_set_scope(PyObject* self, PyObject* value, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     if (w->extra == nullptr) w->extra = new WorkExtra;
     Py_XSETREF(w->extra->scope, value == nullptr || value == Py_None ? nullptr : Py_NewRef(value));
     return 0;
 }
-PyObject* get_exception(PyObject* self, void*) {
+PyObject* work_get_exception(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     return Py_NewRef(w->extra != nullptr && w->extra->exception != nullptr ? w->extra->exception : Py_None);
 }
-PyObject* get_func(PyObject* self, void*) {
+PyObject* work_get_func(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     if (w->func != nullptr) return Py_NewRef(w->func);
     return PyObject_GetAttr(self, g_run_name);
 }
-PyObject* get_name(PyObject* self, void*) {
+PyObject* work_get_name(PyObject* self, void*) {
     auto* w = reinterpret_cast<PyWork*>(self);
     if (w->extra != nullptr && w->extra->name != nullptr) return Py_NewRef(w->extra->name);
     const std::string name = w->func != nullptr ? describe_callable(w->func) : Py_TYPE(self)->tp_name;
@@ -324,7 +324,7 @@ PyObject* get_name(PyObject* self, void*) {
 
 PyObject* work_repr(PyObject* self) {
     auto* w = reinterpret_cast<PyWork*>(self);
-    PyObject* name = get_name(self, nullptr);
+    PyObject* name = work_get_name(self, nullptr);
     if (name == nullptr) return nullptr;
     const unsigned busy = work_busy(w->work);
     const unsigned depth = work_data::depth(w->work.data.load());
@@ -415,24 +415,24 @@ PyMethodDef delayed_methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef work_getset[] = {
-    {"pending", get_pending, nullptr, "Queued, held back or armed, and not started yet (Linux: work_pending). A hint.",
-     nullptr},
-    {"busy", get_busy, nullptr, "bottomhalf.Busy: PENDING, RUNNING or both (Linux: work_busy). A hint.", nullptr},
-    {"exception", get_exception, nullptr,
+    {"pending", work_get_pending, nullptr,
+     "Queued, held back or armed, and not started yet (Linux: work_pending). A hint.", nullptr},
+    {"busy", work_get_busy, nullptr, "bottomhalf.Busy: PENDING, RUNNING or both (Linux: work_busy). A hint.", nullptr},
+    {"exception", work_get_exception, nullptr,
      "The exception that left the handler's last run, or None; cleared when the function next starts.", nullptr},
-    {"cancel_requested", get_cancel_requested, nullptr,
+    {"cancel_requested", work_get_cancel_requested, nullptr,
      "Should the running handler come to its end? True while somebody cancels or disables the item and waits for it,\n"
      "when the WorkScope it was queued through is cancelled, and when its machine halts without draining. For "
      "handlers\n"
      "that look now and then. Any context; a hint.",
      nullptr},
-    {"_scope", get_scope, set_scope, nullptr, nullptr},
-    {"func", get_func, nullptr, "The handler: the function given, or the bound run().", nullptr},
-    {"name", get_name, nullptr, "The name given, else the function's.", nullptr},
+    {"_scope", work_get_scope, work_set_scope, nullptr, nullptr},
+    {"func", work_get_func, nullptr, "The handler: the function given, or the bound run().", nullptr},
+    {"name", work_get_name, nullptr, "The name given, else the function's.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyGetSetDef delayed_getset[] = {
-    {"timer_pending", get_timer_pending, nullptr,
+    {"timer_pending", work_get_timer_pending, nullptr,
      "Whether its timer runs down, so that it is pending but not queued yet (Linux: timer_pending(&dwork->timer)). A "
      "hint.",
      nullptr},

@@ -9,7 +9,7 @@ namespace {
 
 PyObject* g_check_callable = nullptr;  // bottomhalf._callables.check, for what is not a plain function
 
-const std::string& text_of(PyObject* s) {
+const std::string& utf8_text(PyObject* s) {
     thread_local std::string text;
     const char* utf8 = PyUnicode_AsUTF8(s);
     if (utf8 == nullptr) {
@@ -33,7 +33,7 @@ std::string describe_callable(PyObject* func) {
     for (const char* attribute : {"__name__", "__qualname__"}) {
         PyObject* name = PyObject_GetAttrString(func, attribute);
         if (name != nullptr && PyUnicode_Check(name)) {
-            std::string text = text_of(name);
+            std::string text = utf8_text(name);
             Py_DECREF(name);
             return text;
         }

@@ -138,7 +138,7 @@ PyObject* wq_destroy(PyObject* self, PyObject* const* args, Py_ssize_t nargs, Py
     return wait_call(self, args, nargs, kwnames, "destroy()", &Workqueue::destroy);
 }
 
-PyMethodDef methods[] = {
+PyMethodDef wq_methods[] = {
     {"flush", BH_METHOD(wq_flush),
      "flush($self, /, timeout=None)\n--\n\nWait for everything queued before the call, held-back items included; not "
      "for later\n"
@@ -268,7 +268,7 @@ void register_workqueue(py::module_& m) {
                                                              : py::reinterpret_borrow<py::object>(machine);
                                })
         .def("stats", &Workqueue::stats, "The counters now: bottomhalf.WorkqueueStats.");
-    attach_methods(c, methods);
+    attach_methods(c, wq_methods);
 }
 
 }  // namespace bh_python
