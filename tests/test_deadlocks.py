@@ -138,6 +138,92 @@ def test_12_30_a_cycle_through_a_task(m):
     assert len(errors) == 1 and "task flusher" in errors[0] and "joiner" in errors[0]
 
 
+def refused(*answers):
+    """The only DeadlockError among these; on a simulated machine it may be the order of the locks that was judged."""
+    errors = [answer for answer in answers if isinstance(answer, bh.DeadlockError)]
+    assert len(errors) == 1, answers
+    return str(errors[0])
+
+
+def test_the_mutex_of_who_waits_for_the_result(m):
+    """An item that holds a mutex waits for another's result, which waits for the mutex: the second of them is told."""
+    wq = m.alloc_workqueue("both", bh.WQ.UNBOUND, 4)
+    mutex, locked = bh.Mutex(), bh.Completion()
+
+    def once():
+        with mutex:
+            return "had it"
+
+    def wants():
+        locked.wait(LONG)
+        answers.append(ask(once))
+
+    def holds():
+        with mutex:
+            locked.complete()
+            answers.append(ask(wanting.result))
+
+    answers = []
+    wanting = wq.submit(wants)
+    holding = wq.submit(holds)
+    wanting.result(LONG)
+    holding.result(LONG)
+    text = refused(*answers)
+    assert "a mutex of" in text and "wants" in text and "holds" in text
+    assert not mutex.locked
+
+
+def test_who_cancels_an_item_that_waits_for_its_mutex(m):
+    """The classic of a driver's remove(): it is no item, but it holds what the item needs."""
+    mutex, begun = bh.Mutex(), bh.Completion()
+    answers = []
+
+    def once():
+        with mutex:
+            return "had it"
+
+    def locks(work):
+        begun.complete()
+        answers.append(ask(once))
+
+    work = bh.Work(locks)
+    mutex.lock()
+    m.system_wq.queue(work)
+    begun.wait(LONG)
+    answers.append(ask(work.cancel_sync))
+    mutex.unlock()
+    work.flush(LONG)
+    text = refused(*answers)
+    assert "a mutex of" in text or "possible circular locking dependency" in text
+
+
+def test_a_mutex_of_who_waits_for_something_else(m):
+    """A mutex whose owner waits for an item that can end is waited for."""
+    held = held_item(m.system_unbound_wq)
+    mutex, locked = bh.Mutex(), bh.Completion()
+
+    def holds():
+        with mutex:
+            locked.complete()
+            return held.work.flush()
+
+    def wants():
+        locked.wait(LONG)
+        with mutex:
+            return "had it"
+
+    futures = [m.system_unbound_wq.submit(f) for f in (holds, wants)]
+    works_on(m)
+    held.open()
+    assert [f.result(LONG) for f in futures] == [True, "had it"]
+
+
+def test_the_name_of_a_builtin(m):
+    """A method of the library as an item is called by its name."""
+    wq = m.alloc_workqueue("own")
+    assert "called from drain," in str(wq.submit(wq.drain).exception(LONG))
+
+
 def test_lowering_max_active_below_what_waits(m):
     """A limit that would leave waits stuck is refused, and stays as it was."""
     wq = m.alloc_workqueue("shrinks", bh.WQ.UNBOUND, 2)

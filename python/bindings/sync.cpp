@@ -282,7 +282,7 @@ PyMethodDef mutex_methods[] = {
     {"__enter__", mutex_enter, METH_NOARGS,
      "__enter__($self, /)\n--\n\nTake the mutex, sleeping until it is free (Linux: mutex_lock).\n\n"
      "Task context that may sleep; the pool sees the sleep. Raises DeadlockError when the caller holds it already,\n"
-     "SchedulingWhileAtomic, MachineExit."},
+     "or when its owner waits for what only the caller can do; SchedulingWhileAtomic, MachineExit."},
     {"__exit__", BH_FAST(mutex_exit),
      "__exit__($self, /, *args)\n--\n\nGive the mutex back (Linux: mutex_unlock). Raises MisuseError unless the caller "
      "holds it."},

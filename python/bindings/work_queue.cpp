@@ -55,6 +55,8 @@ void describe_object(const void* object, char* buffer, std::size_t size) noexcep
             name = reinterpret_cast<PyFunctionObject*>(func)->func_name;
         if (name != nullptr && PyUnicode_IS_COMPACT_ASCII(name))
             text = static_cast<const char*>(PyUnicode_DATA(name));
+        else if (func != nullptr && PyCFunction_Check(func))
+            text = reinterpret_cast<PyCFunctionObject*>(func)->m_ml->ml_name;
         else if (func != nullptr)
             text = Py_TYPE(func)->tp_name;
         else

@@ -9,6 +9,7 @@ std::string mutex_name() { return "mutex"; }
 bool Mutex::try_lock(Task& self) noexcept {
     Task* none = nullptr;
     if (!owner_.compare_exchange(none, &self)) return false;
+    ++self.nr_mutexes;
     order_acquire(this);
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->taken(self, this, mutex_name);
@@ -21,7 +22,18 @@ WaitResult Mutex::lock(Task& self, Nanoseconds deadline) {
         throw DeadlockError("mutex_lock: " + describe_task(self) + " holds this mutex already; it does not nest");
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->before(self, this, mutex_name);
-    return waiters_.wait(self, [&] { return try_lock(self); }, deadline, "mutex_lock", true);
+    explore_point();
+    const auto taken = [&] { return try_lock(self); };
+    if (waiters_.look(taken)) return WaitResult::ok;
+    WaitResult result = WaitResult::ok;
+    auto wait = [&] { result = waiters_.wait_after_look(self, taken, deadline, "mutex_lock", true); };
+    Domain& domain = *self.domain.load(std::memory_order_relaxed);
+    if (deadline != kForever || domain.hooks.wait_for_owner == nullptr)
+        wait();
+    else
+        domain.hooks.wait_for_owner(
+            domain, self, owner_, "mutex_lock", [](void* w) { (*static_cast<decltype(wait)*>(w))(); }, &wait);
+    return result;
 }
 
 void Mutex::unlock(Task& self) {
@@ -31,6 +43,7 @@ void Mutex::unlock(Task& self) {
                                                  " does not hold this mutex; the task that locked it must unlock it");
     if (LockGraph* graph = lock_graph_of(self)) [[unlikely]]
         graph->released(self, this);
+    --self.nr_mutexes;
     order_release(this);
     owner_.store(nullptr);
     waiters_.wake_now(1);

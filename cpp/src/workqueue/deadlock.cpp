@@ -54,6 +54,16 @@ void WaitSearch::until_ended(const Task& task) {
     nodes_[current_].obstacles.push_back({1, {node}});
 }
 
+void WaitSearch::until_released(const Task* owner) {
+    for (ListNode* n = domain_.holders.begin(); n != domain_.holders.end(); n = n->next) {
+        const WaitScope& scope = *container_of(n, &WaitScope::holder_node_);
+        if (&scope.self_ != owner) continue;
+        Obstacle obstacle{1, {node_of(scope)}};
+        obstacle.mutex = true;
+        nodes_[current_].obstacles.push_back(std::move(obstacle));
+    }
+}
+
 void WaitSearch::until_run(const Work& item, std::uint64_t word) {
     PoolWorkqueue& pwq = *pwq_of(word);
     // It never overlaps with itself.
@@ -149,7 +159,7 @@ std::string WaitSearch::chain() {
     constexpr std::size_t kNamed = 8;  // of those that use a limit up; the chain itself is named whole
     std::string text = name(0);
     std::vector<bool> seen(nodes_.size());
-    bool limited = false;
+    bool limited = false, locked = false;
     for (std::size_t at = 0; !seen[at];) {
         seen[at] = true;
         const Obstacle& o = nodes_[at].obstacles.front();
@@ -163,7 +173,8 @@ std::string WaitSearch::chain() {
         if (o.any) {
             text += " waits for the first of " + std::to_string(o.nodes.size()) + " items to end, one of which";
         } else if (o.group == kNone) {
-            text += " waits for " + name(next);
+            locked |= o.mutex;
+            text += (o.mutex ? " waits for a mutex of " : " waits for ") + name(next);
         } else {
             limited = true;
             text += " waits for " + o.held_back + ", held back by " + groups_[o.group].limit + " behind ";
@@ -176,9 +187,12 @@ std::string WaitSearch::chain() {
         if (!seen[next] && !o.any) text += ", which";
         at = next;
     }
-    return text + (limited ? "; raise max_active, give what is waited for a workqueue of its own, or let the item end "
-                             "instead of waiting"
-                           : "; let one of them not wait, or move its wait out of the item");
+    if (limited)
+        return text +
+               "; raise max_active, give what is waited for a workqueue of its own, or let the item end instead "
+               "of waiting";
+    if (locked) return text + "; unlock the mutex before waiting, or take mutexes in one order everywhere";
+    return text + "; let one of them not wait, or move its wait out of the item";
 }
 
 void ItemWait::obstacles(WaitSearch& search) const {
@@ -198,22 +212,25 @@ void ItemWait::obstacles(WaitSearch& search) const {
     }
 }
 
+void OwnerWait::obstacles(WaitSearch& search) const { search.until_released(owner_.load()); }
+
 void AnyWait::obstacles(WaitSearch& search) const { search.until_any(waits_); }
 
 WaitScope::WaitScope(Task& self, const Wait& wait, Nanoseconds deadline, const char* call) : self_(self), wait_(wait) {
-    // Nobody can wait for a thread that only called in, and a wait with a time limit ends.
-    if (deadline != kForever || (self.adopted && !runs_item(self))) return;
+    // Nobody can wait for a thread that only called in and holds nothing, and a wait with a time limit ends.
+    if (deadline != kForever || (self.adopted && self.nr_mutexes == 0 && !runs_item(self))) return;
     Domain& domain = *self.domain.load();
     std::string chain;
     {
         RawGuard guard(domain.wait_graph);
         self.waits_for = this;
+        if (self.nr_mutexes != 0) domain.holders.push_back(holder_node_);
         if (WaitSearch(domain, *this, false).stuck()) {
             // Once more, for the names; somebody may have cancelled an item meanwhile.
             WaitSearch named(domain, *this, true);
             if (named.stuck()) chain = named.chain();
         }
-        if (!chain.empty()) self.waits_for = nullptr;
+        if (!chain.empty()) leave();
     }
     if (!chain.empty()) throw DeadlockError(std::string(call) + " would wait for ever: " + chain);
     entered_ = true;
@@ -222,7 +239,18 @@ WaitScope::WaitScope(Task& self, const Wait& wait, Nanoseconds deadline, const c
 WaitScope::~WaitScope() {
     if (!entered_) return;
     RawGuard guard(self_.domain.load()->wait_graph);
+    leave();
+}
+
+void WaitScope::leave() {
     self_.waits_for = nullptr;
+    if (holder_node_.linked()) holder_node_.unlink();
+}
+
+void wait_for_owner(Domain&, Task& self, const Atomic<Task*>& owner, const char* call, void (*wait)(void*), void* arg) {
+    const OwnerWait owned(owner);
+    WaitScope scope(self, owned, kForever, call);
+    wait(arg);
 }
 
 std::string find_stuck_wait(Domain& domain) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bottomhalf/workqueue/deadlock.hpp"
 #include "bottomhalf/workqueue/monitor.hpp"
 #include "bottomhalf/workqueue/rescuer.hpp"
 
@@ -45,6 +46,7 @@ void WorkqueueSubsystem::start() {
     };
     domain_.hooks.burn_until_tick = burn_until_tick;
     domain_.hooks.burnt = burnt;
+    domain_.hooks.wait_for_owner = wait_for_owner;
     struct Spec {
         SystemWq which;
         const char* name;

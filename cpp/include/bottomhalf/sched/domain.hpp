@@ -73,6 +73,10 @@ struct Domain {
         // long it has. CONTEXT: that task.
         Nanoseconds (*burn_until_tick)(Domain&, Task& self) = nullptr;
         void (*burnt)(Domain&, Task& self, Nanoseconds duration) = nullptr;
+        // Calls wait(arg), which sleeps without a time limit until the owner has changed, as a wait that the graph of
+        // waits knows (workqueue installs it). Throws DeadlockError where it could never end.
+        void (*wait_for_owner)(Domain&, Task& self, const Atomic<Task*>& owner, const char* call, void (*wait)(void*),
+                               void* arg) = nullptr;
     } hooks;
 
     // The calling thread's task in this machine; an unknown thread is adopted. CONTEXT: any.
@@ -136,6 +140,7 @@ struct Domain {
 
     // The graph of waits (workqueue/deadlock): one lock, taken only by calls that are about to sleep.
     RawLock wait_graph;
+    List holders;  // L: wait_graph; the waits of those that hold a mutex
 
 private:
     Task& adopt();

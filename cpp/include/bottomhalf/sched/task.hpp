@@ -76,6 +76,7 @@ struct Task : Recycled<Task> {
     Atomic<int> seat{-1};             // A, its thread to write: the host's CPU that it is bound to; -1: none
     bool summoned = false;   // O: adopted; it woke a task of its CPU that sat elsewhere, and has not waited since
     std::uint32_t refs = 1;  // under the adoption lock: adopted tasks belong to thread and domain
+    int nr_mutexes = 0;      // O: that it holds
 };
 
 // The task of the calling thread (or fiber), or null for a thread no machine has seen. Not inlined, so that no compiler

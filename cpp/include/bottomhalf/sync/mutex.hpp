@@ -15,7 +15,8 @@ public:
     Mutex(const Mutex&) = delete;
     Mutex& operator=(const Mutex&) = delete;
 
-    // CONTEXT: task that may sleep. Throws DeadlockError when the caller holds it, SchedulingWhileAtomic, MachineExit.
+    // CONTEXT: task that may sleep. Throws DeadlockError when the caller holds it, or its owner waits, directly or not,
+    // for what only the caller can do; SchedulingWhileAtomic; MachineExit.
     WaitResult lock(Task& self, Nanoseconds deadline = kForever);
     bool try_lock(Task& self) noexcept;
     // Throws MisuseError("mutex-not-owner") when another task holds it, or nobody.

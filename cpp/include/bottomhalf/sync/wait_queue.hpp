@@ -39,12 +39,18 @@ public:
                     bool exclusive = false) {
         might_sleep(self, kind);
         explore_point();
-        // Whoever wakes has changed what is waited for.
-        const auto is_ready = [&] {
-            order_acquire(this);
-            return ready();
-        };
-        if (is_ready()) return WaitResult::ok;
+        if (look(ready)) return WaitResult::ok;
+        return wait_after_look(self, ready, deadline, kind, exclusive);
+    }
+    // The two halves of wait(). Whoever wakes has changed what is waited for.
+    template <class Ready>
+    bool look(Ready&& ready) {
+        order_acquire(this);
+        return ready();
+    }
+    template <class Ready>
+    WaitResult wait_after_look(Task& self, Ready&& ready, Nanoseconds deadline, const char* kind, bool exclusive) {
+        const auto is_ready = [&] { return look(ready); };
         Waiting waiting(*this, self, exclusive);
         for (;;) {
             waiting.enlist();

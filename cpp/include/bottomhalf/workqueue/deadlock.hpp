@@ -1,10 +1,11 @@
 // Waits that cannot end: the graph of tasks that wait for items, for workqueues and for each other.
 //
-// A wait without a time limit, inside an item or a task of the machine, is a node while it lasts. What it waits for are
-// obstacles: "this item must end", "one of those that use max_active up must end". A wait is stuck when one of its
-// obstacles consists of stuck waits only; what is not known here (a completion, a lock, a device, a time limit) may
-// always end. Whoever makes a set of waits stuck is the last of them to begin, so looking at that moment is enough. Set
-// and searched under the domain's wait_graph lock, taken outside the locks of workqueues and pools.
+// A wait without a time limit, of an item, of a task of the machine or of whoever holds a mutex, is a node while it
+// lasts. What it waits for are obstacles: "this item must end", "one of those that use max_active up must end", "the
+// owner of this mutex must go on". A wait is stuck when one of its obstacles consists of stuck waits only; what is not
+// known here (a completion, another lock, a device, a time limit) may always end. Whoever makes a set of waits stuck is
+// the last of them to begin, so looking at that moment is enough. Set and searched under the domain's wait_graph lock,
+// taken outside the locks of workqueues and pools.
 #pragma once
 
 #include <utility>
@@ -57,6 +58,16 @@ private:
     const Workqueue::Flusher& flusher_;
 };
 
+// A mutex that another task has.
+class OwnerWait final : public Wait {
+public:
+    explicit OwnerWait(const Atomic<Task*>& owner) noexcept : owner_(owner) {}
+    void obstacles(WaitSearch& search) const override;
+
+private:
+    const Atomic<Task*>& owner_;
+};
+
 // The calling task waits during this scope. Throws DeadlockError, naming the chain, when the wait could never end.
 class WaitScope {
 public:
@@ -67,12 +78,18 @@ public:
 
 private:
     friend class WaitSearch;
+    void leave();  // under wait_graph
     Task& self_;
     const Wait& wait_;
     bool entered_ = false;
+    ListNode holder_node_;                        // in the domain's holders
     mutable const WaitSearch* search_ = nullptr;  // under wait_graph: the search that has it as node_
     mutable std::size_t node_ = 0;                // under wait_graph
 };
+
+// Domain::Hooks::wait_for_owner.
+void wait_for_owner(Domain& domain, Task& self, const Atomic<Task*>& owner, const char* call, void (*wait)(void*),
+                    void* arg);
 
 // Would some wait that lasts never end? Its chain in words, or "". For who takes something away that waits may need.
 std::string find_stuck_wait(Domain& domain);
@@ -88,6 +105,8 @@ public:
     void until_run(const Work& item, std::uint64_t word);
     // Until this task has ended. It is kept alive during the call; when its wait is set it stays in that.
     void until_ended(const Task& task);
+    // Until this task, which holds what is waited for, goes on. It may be gone: it is compared, never looked at.
+    void until_released(const Task* owner);
     void until_any(const std::vector<const Wait*>& waits);
 
 private:
@@ -101,6 +120,7 @@ private:
         bool any = false;           // the nodes are the waits of an AnyWait
         std::size_t group = kNone;  // a limit: its nodes are the group's
         std::string held_back{};    // the item
+        bool mutex = false;         // the node is the wait of its owner
     };
     // The running items that use a limit up, as far as they wait.
     struct Group {
