@@ -75,12 +75,13 @@ def test_a_file_that_is_open_when_its_module_dies(m):
 
     def refused():
         try:
+            file.seek(0)
             file.readall()
         except bh.ModuleDied:
             return True
         return False
 
-    # Its code is closed a little after it is called dead.
+    # Its code is closed a little after it is called dead. At its end a file asks nobody.
     eventually(refused)
     module.rmmod()
     assert not any("stays mapped" in line for line in text(m))
