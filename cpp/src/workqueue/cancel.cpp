@@ -64,6 +64,23 @@ bool cancel_common(Work& work, bool (*take_timer)(Work&), bool disable) {
     return was_pending == 1;
 }
 
+// RETURNS: how often it was disabled before; 0: never, and nothing has changed.
+unsigned undo_disable(Work& work) {
+    std::uint64_t word = work.data.load();
+    for (;;) {
+        const unsigned deep = depth(word);
+        // A queued item has depth 0, and so has one whose timer runs.
+        if (deep == 0) return 0;
+        if ((word & kPending) != 0) {
+            // Somebody is cancelling or disabling it right now.
+            poll_turn();
+            word = work.data.load();
+            continue;
+        }
+        if (work.data.compare_exchange_weak(word, off_queue(pool_id(word), deep - 1, word & kBh))) return deep;
+    }
+}
+
 bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nanoseconds deadline, bool* removed) {
     Task* self = current_task();
     if (self != nullptr) might_sleep(*self, "cancel_work_sync");
@@ -71,15 +88,25 @@ bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nan
     // Disabled while it waits: a requeue by the running handler is refused, and two of these calls both end.
     const bool was_pending = cancel_common(work, take_timer, true);
     if (removed != nullptr) *removed = was_pending;
-    struct Restore {
-        Work& work;
-        bool armed;
-        ~Restore() {
-            if (armed) enable_work(work);
-        }
-    } restore{work, !disable};
+    // No destructor: a turn of polling may end the task.
+    const auto restore = [&] {
+        if (disable) return;
+        explore_point();
+        if (undo_disable(work) != 0 || self == nullptr) return;
+        if (Domain* domain = self->domain.load())
+            domain->log.write(
+                domain->now(), LogLevel::warning,
+                "WARNING: workqueue: work disable count underflowed: an enable_work() too many came while "
+                "cancel_work_sync() waited; each needs a disable_work() before");
+    };
     explore_point();
-    WorkqueueSubsystem::flush_item(work, deadline, true);
+    try {
+        WorkqueueSubsystem::flush_item(work, deadline, true);
+    } catch (...) {
+        restore();
+        throw;
+    }
+    restore();
     return was_pending;
 }
 
@@ -94,20 +121,10 @@ bool disable_work_sync(Work& work, Nanoseconds deadline, bool* was_pending) {
 
 bool enable_work(Work& work) {
     explore_point();
-    std::uint64_t word = work.data.load();
-    for (;;) {
-        const unsigned deep = depth(word);
-        // A queued item has depth 0, and so has one whose timer runs.
-        if (deep == 0)
-            throw UnbalancedEnable("enable_work: the item is not disabled; each enable() needs a disable() before");
-        if ((word & kPending) != 0) {
-            // Somebody is cancelling or disabling it right now.
-            poll_turn();
-            word = work.data.load();
-            continue;
-        }
-        if (work.data.compare_exchange_weak(word, off_queue(pool_id(word), deep - 1, word & kBh))) return deep == 1;
-    }
+    const unsigned deep = undo_disable(work);
+    if (deep == 0)
+        throw UnbalancedEnable("enable_work: the item is not disabled; each enable() needs a disable() before");
+    return deep == 1;
 }
 
 unsigned work_busy(const Work& work) {

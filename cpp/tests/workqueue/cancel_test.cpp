@@ -67,6 +67,23 @@ TEST_P(Cancel, DisableNests) {
     wq->flush();
 }
 
+TEST_P(Cancel, AnEnableTooManyWhileSomebodyCancelsIsReported) {
+    // It undoes what the cancel has disabled; the cancel finds that out, and nobody can be thrown at.
+    auto wq = wqs().alloc("q", 0, 0);
+    Held held;
+    wq->queue(held.work, 1);
+    wait(held.started);
+    Caller caller(m(), [&] { EXPECT_FALSE(cancel_work_sync(held.work)); });
+    EXPECT_TRUE(eventually([&] { return caller.waits_in("cancel_work_sync"); }));
+    EXPECT_TRUE(enable_work(held.work));
+    held.let_go();
+    caller.join();
+    EXPECT_TRUE(logged("work disable count underflowed"));
+    EXPECT_TRUE(wq->queue(held.work)) << "as it was";
+    wq->flush();
+    EXPECT_EQ(held.runs.load(), 2);
+}
+
 TEST_P(Cancel, DisableCountsTo65535) {
     Item item;
     for (int i = 0; i < 65535; ++i) disable_work(item.work);
