@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import LONG, Call, blocked, eventually, held_item, noop, works_on
+from helpers import LONG, Call, Item, blocked, eventually, held_item, noop, works_on
 
 import bottomhalf as bh
 
@@ -148,6 +148,91 @@ def test_own_workqueue_cannot_make_room(m, ordered):
     with pytest.raises(bh.DeadlockError, match="queue_depth of 2"):
         wq.submit(greedy).result(LONG)
     assert wq.submit(pow, 3, 2).result(LONG) == 9
+
+
+def crossing(machine, max_active):
+    """An item submits to its own bounded workqueue while a task does: returns how often it was refused."""
+    wq = machine.alloc_workqueue("mine", bh.WQ.UNBOUND, max_active, queue_depth=1)
+    refused = []
+
+    def inner():
+        for _ in range(2):
+            try:
+                wq.submit(noop, None)
+            except bh.DeadlockError as error:
+                refused.append(error)
+
+    running = wq.submit(inner)
+    for _ in range(2):
+        wq.submit(noop, None)
+    running.result()
+    wq.drain()
+    return len(refused)
+
+
+def test_full_for_a_moment_is_no_deadlock():
+    """A place whose item is still on its way, or about to begin, becomes free: nobody is refused, in no order."""
+
+    def program(machine):
+        assert crossing(machine, 2) == 0
+
+    report = bh.explore(program, schedules=300)
+    assert not report.failed, report
+
+
+def test_what_arrives_behind_who_waits_is_a_deadlock():
+    """The item that has the place may arrive after the look, and be held back: whoever waits is told all the same."""
+    found = set()
+    report = bh.explore(lambda machine: found.add(crossing(machine, 1)), schedules=300)
+    assert not report.failed, report
+    assert max(found) > 0
+
+
+def test_another_cpus_items_do_not_help(m):
+    """Held back on one CPU behind who waits for the place: what runs on another CPU changes nothing."""
+    wq = m.alloc_workqueue("mine", 0, 1, queue_depth=1)
+    elsewhere = Item()
+    with m.on_cpu(1):
+        wq.queue(elsewhere.work)
+        elsewhere.wait_started()
+
+    def greedy():
+        return [wq.submit(pow, i, 2) for i in range(2)]
+
+    with m.on_cpu(0):
+        future = wq.submit(greedy)
+    with pytest.raises(bh.DeadlockError, match="queue_depth of 1 is reached, and so waits for pow, held back by"):
+        future.result(LONG)
+    elsewhere.open()
+
+
+def test_a_place_held_back_behind_who_waits_for_the_waiter(m):
+    """A wait for a place is one that the graph of waits knows, whoever waits."""
+    full = m.alloc_workqueue("full", bh.WQ.UNBOUND, 1, queue_depth=1)
+    go = bh.Completion()
+    answers = []
+
+    def other():
+        go.wait(LONG)
+        try:
+            return full.submit(noop, None)
+        except bh.DeadlockError as error:
+            answers.append(error)
+
+    def active():
+        try:
+            return waiter.result()
+        except bh.DeadlockError as error:
+            answers.append(error)
+
+    waiter = m.system_unbound_wq.submit(other)
+    holds = full.submit(active)
+    eventually(holds.running)
+    full.submit(noop, None)
+    go.complete_all()
+    holds.result(LONG)
+    waiter.result(LONG)
+    assert len(answers) == 1 and "queue_depth of 1" in str(answers[0])
 
 
 def test_own_workqueue_last_active_is_refused(m):

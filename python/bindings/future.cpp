@@ -457,12 +457,14 @@ PyObject* submit_object(Workqueue& wq, PyObject* scope, PyObject* const* args, P
             }
             wq.queue(f->work);
         } catch (...) {
+            if (f->place != nullptr) f->place->arrived();
             leave_backlog(f);
             if (f->scope != nullptr) finish(f, FutureState::cancelled_notified);
             Py_DECREF(f);
             Py_DECREF(f);
             throw;
         }
+        if (wq.backlog() != nullptr) wq.backlog()->arrived();
         after_queueing(wq.domain(), f->work);
         return reinterpret_cast<PyObject*>(f);
     });

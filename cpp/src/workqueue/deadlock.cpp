@@ -80,8 +80,8 @@ void WaitSearch::until_run(const Work& item, std::uint64_t word) {
     nodes_[current_].obstacles.push_back({static_cast<std::size_t>(limit), {}, false, group, std::move(name)});
 }
 
-void WaitSearch::until_any(const std::vector<const Wait*>& waits) {
-    Obstacle any{waits.size(), {}, true};
+void WaitSearch::until_any(const std::vector<const Wait*>& waits, std::string text) {
+    Obstacle any{waits.size(), {}, true, kNone, std::move(text)};
     for (const Wait* wait : waits) {
         any.nodes.push_back(nodes_.size());
         nodes_.push_back({nullptr, wait});
@@ -159,7 +159,7 @@ std::string WaitSearch::chain() {
     constexpr std::size_t kNamed = 8;  // of those that use a limit up; the chain itself is named whole
     std::string text = name(0);
     std::vector<bool> seen(nodes_.size());
-    bool limited = false, locked = false;
+    bool limited = false, locked = false, place = false;
     for (std::size_t at = 0; !seen[at];) {
         seen[at] = true;
         const Obstacle& o = nodes_[at].obstacles.front();
@@ -170,7 +170,10 @@ std::string WaitSearch::chain() {
         std::size_t next = stuck.front();
         for (std::size_t node : stuck)
             if (!seen[node]) next = node;
-        if (o.any) {
+        if (o.any && !o.held_back.empty()) {
+            place = true;
+            text += " waits for " + o.held_back + ", and so";
+        } else if (o.any) {
             text += " waits for the first of " + std::to_string(o.nodes.size()) + " items to end, one of which";
         } else if (o.group == kNone) {
             locked |= o.mutex;
@@ -187,6 +190,7 @@ std::string WaitSearch::chain() {
         if (!seen[next] && !o.any) text += ", which";
         at = next;
     }
+    if (place) return text + "; raise max_active or queue_depth, or submit from outside the workqueue";
     if (limited)
         return text +
                "; raise max_active, give what is waited for a workqueue of its own, or let the item end instead "

@@ -6,7 +6,7 @@
 // that a place can be given back after the workqueue is gone.
 #pragma once
 
-#include "bottomhalf/sync/completion.hpp"
+#include "bottomhalf/sync/wait_queue.hpp"
 
 namespace bottomhalf {
 
@@ -25,27 +25,34 @@ public:
     // How many places are taken. A hint.
     unsigned taken() const noexcept { return static_cast<unsigned>(refs_.load() - 1); }
 
-    // Takes a place. With WhenFull::block sleeps until one is free; in an item of the workqueue itself it throws
-    // DeadlockError when every active item of it would then sleep here, so that none could start.
+    // Takes a place. With WhenFull::block sleeps until one is free. Throws DeadlockError, from an item or a task of the
+    // machine, when none can become free: what has the places is held back behind items that would all sleep.
     // CONTEXT: any while there is room; then a task that may sleep. Throws QueueFull, DeadlockError, Interrupted,
     // SchedulingWhileAtomic, MachineExit.
     void enter(Workqueue& wq, Task& self);
     // Takes a place if there is one. CONTEXT: any.
     bool try_enter() noexcept;
+    // Whoever has taken a place has queued its item, or gives the place back. CONTEXT: any.
+    void arrived() noexcept;
     // Gives a place back. CONTEXT: any.
     void leave() noexcept;
     void drop() noexcept;  // the workqueue's own reference
 
 private:
     ~Backlog() = default;
-    void wait_inside(Workqueue& wq, Task& self);
+    friend class PlaceWait;
+    static constexpr std::uint64_t kArriving = std::uint64_t{1} << 32;
+    bool take() noexcept;
+    // No place is free, and no item that has one is still on its way into the workqueue.
+    bool full() const noexcept { return state_.load() == 0; }
 
     const unsigned depth_;
     const WhenFull when_full_;
-    Completion places_;    // an event for each free place
-    Atomic<int> refs_{1};  // A: one for each place that is taken, one for the workqueue
-    RawLock lock_;         // taken outside pool locks
-    unsigned inside_ = 0;  // L: items of the workqueue itself that sleep in enter()
+    Atomic<std::uint64_t> state_;        // A: free places, and kArriving for each place whose item is not queued yet
+    Atomic<int> refs_{1};                // A: one for each place that is taken, one for the workqueue
+    Atomic<int> nr_waiting_{0};          // A: that sleep in enter(); raised before they look at state_
+    Atomic<std::uint32_t> arrivals_{0};  // A: while somebody waits
+    WaitQueue waiters_;
 };
 
 }  // namespace bottomhalf

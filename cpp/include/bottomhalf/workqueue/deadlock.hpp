@@ -8,9 +8,11 @@
 // taken outside the locks of workqueues and pools.
 #pragma once
 
+#include <deque>
 #include <utility>
 #include <vector>
 
+#include "bottomhalf/workqueue/backlog.hpp"
 #include "bottomhalf/workqueue/workqueue.hpp"
 
 namespace bottomhalf {
@@ -56,6 +58,28 @@ public:
 private:
     Workqueue& wq_;
     const Workqueue::Flusher& flusher_;
+};
+
+// A place in the backlog of a workqueue.
+class PlaceWait final : public Wait {
+public:
+    PlaceWait(Workqueue& wq, const Backlog& backlog) noexcept : wq_(wq), backlog_(backlog) {}
+    void obstacles(WaitSearch& search) const override;
+
+private:
+    // The first of those that one pool workqueue holds back.
+    class HeldWait final : public Wait {
+    public:
+        HeldWait(Workqueue& wq, const PoolWorkqueue* pwq) noexcept : wq_(wq), pwq_(pwq) {}
+        void obstacles(WaitSearch& search) const override;
+
+    private:
+        Workqueue& wq_;
+        const PoolWorkqueue* const pwq_;  // compared only
+    };
+    Workqueue& wq_;
+    const Backlog& backlog_;
+    mutable std::deque<HeldWait> held_;  // under wait_graph; of the last look
 };
 
 // A mutex that another task has.
@@ -107,7 +131,8 @@ public:
     void until_ended(const Task& task);
     // Until this task, which holds what is waited for, goes on. It may be gone: it is compared, never looked at.
     void until_released(const Task* owner);
-    void until_any(const std::vector<const Wait*>& waits);
+    // text: what is waited for, where it is not the first of some items to end.
+    void until_any(const std::vector<const Wait*>& waits, std::string text = {});
 
 private:
     friend class WaitScope;
@@ -119,7 +144,7 @@ private:
         std::vector<std::size_t> nodes;
         bool any = false;           // the nodes are the waits of an AnyWait
         std::size_t group = kNone;  // a limit: its nodes are the group's
-        std::string held_back{};    // the item
+        std::string held_back{};    // the item; of `any`: the text
         bool mutex = false;         // the node is the wait of its owner
     };
     // The running items that use a limit up, as far as they wait.
