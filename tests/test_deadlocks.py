@@ -218,6 +218,34 @@ def test_a_mutex_of_who_waits_for_something_else(m):
     assert [f.result(LONG) for f in futures] == [True, "had it"]
 
 
+def test_a_refused_disable_sync_has_not_disabled(m):
+    """Refused because it closes a circle, it leaves the item enabled."""
+    wq = m.alloc_workqueue("both", bh.WQ.UNBOUND, 4)
+    reached, go = bh.Completion(), bh.Completion()
+
+    def flushes(work):
+        if not reached.done:
+            reached.complete()
+            disables.flush()
+
+    def disable(work):
+        go.wait(LONG)
+        answers.append(ask(item.work.disable_sync))
+
+    answers = []
+    item, disables = Item(gated=False, then=flushes), bh.Work(disable)
+    wq.queue(disables)
+    wq.queue(item.work)
+    settle_in(m, item, reached)
+    go.complete()
+    disables.flush(LONG)
+    item.work.flush(LONG)
+    refused(*answers)
+    assert wq.queue(item.work)
+    item.work.flush(LONG)
+    assert item.runs == 2
+
+
 def test_the_name_of_a_builtin(m):
     """A method of the library as an item is called by its name."""
     wq = m.alloc_workqueue("own")

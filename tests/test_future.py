@@ -325,3 +325,32 @@ def test_result_in_another_thread_waits(m):
     call = blocked(future.result)
     go.complete()
     assert call.result() == "value"
+
+
+def test_limits_of_waits_are_the_machines_time(boot):
+    """On a simulated machine the timeouts of wait and as_completed are virtual seconds."""
+    with boot(simulated=True) as m:
+        futures = [m.system_unbound_wq.submit(bh.sleep, 0.9 * i) for i in range(1, 5)]
+        begun = m.now
+        done, pending = bh.wait(futures, timeout=1.0)
+        assert (len(done), len(pending), round(m.now - begun, 3)) == (1, 3, 1.0)
+        done, pending = bh.wait(futures, timeout=1.0, return_when=bh.FIRST_EXCEPTION)
+        assert (len(done), len(pending), round(m.now - begun, 3)) == (2, 2, 2.0)
+        with pytest.raises(concurrent.futures.TimeoutError, match=r"1 \(of 4\) futures unfinished"):
+            list(bh.as_completed(futures, timeout=1.0))
+        assert round(m.now - begun, 3) == 3.0
+
+
+def test_waits_that_are_over_leave_nothing_behind(m):
+    """A future that is still pending keeps nothing of who waited for the first of several."""
+    held = held_item(m.system_unbound_wq)
+    slow = m.system_unbound_wq.submit(held.work.flush)
+    fast = m.system_unbound_wq.submit(int)
+    assert fast.result(LONG) == 0
+    for _ in range(3):
+        assert bh.wait([fast, slow], return_when=bh.FIRST_COMPLETED).done == {fast}
+        assert next(bh.as_completed([fast, slow])) is fast
+        bh.wait([slow], timeout=0.001, return_when=bh.FIRST_EXCEPTION)
+    assert slow._done_callbacks == []
+    held.open()
+    slow.result(LONG)

@@ -409,6 +409,77 @@ def test_exception_of_an_earlier_run(m, unraisable):
     m.errors.clear()
 
 
+class Equal(bh.Work):
+    """Says that it is like any other."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+def test_items_that_are_equal(m):
+    """Items are told apart by identity, whatever their class says."""
+    items = [Item(kind=Equal), Item(kind=Equal)]
+
+    def body():
+        with bh.WorkScope() as scope:
+            assert all(scope.queue(item.work) for item in items)
+
+    call = blocked(body)
+    items[0].open()
+    eventually(lambda: items[0].ends == 1)
+    assert not call.settle().done
+    items[1].open()
+    call.result()
+
+
+def test_an_exception_that_came_through_a_result(m):
+    """A function's exception that result() raises in the block is in the group once."""
+
+    def fail():
+        raise ValueError("child")
+
+    with pytest.raises(Group if GROUPS else ValueError) as caught, bh.WorkScope() as scope:
+        scope.submit(fail).result()
+    assert [str(e) for e in failures(caught.value)] == ["child"]
+    assert len(scope.exceptions) == 1
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+class InterruptedEntry(bh.WorkScope):
+    """Ctrl-C comes when a future has been entered, and before it is queued."""
+
+    def _enter(self, future):
+        super()._enter(future)
+        interrupt()
+
+
+def test_interrupted_while_it_queues(m):
+    """Ctrl-C in queue(), with the item queued: the item is the scope's, and is waited for."""
+    held = held_item(m.system_unbound_wq)
+    with pytest.raises(KeyboardInterrupt), bh.WorkScope() as scope:
+        scope._wq = SlowToReturn(m.system_unbound_wq, interrupt)
+        held.open()
+        scope.queue(held.work)
+    assert not held.work.busy
+    with pytest.raises(KeyboardInterrupt), InterruptedEntry() as scope:
+        scope.submit(noop, None)
+    assert "0 items" in repr(scope)
+
+
+def test_interrupted_before_it_is_noted(m):
+    """Ctrl-C so late that queue() could not say that it is over: the scope is left all the same."""
+    item = Item(gated=False)
+    with bh.WorkScope() as scope:
+        scope.queue(item.work)
+        next(iter(scope._works.values())).starting.append(bh.current_task().pid)
+    assert item.runs == 1 and not item.work.busy
+
+
 def test_scope_left_while_a_place_is_waited_for(m):
     """Who waits for a place in a full workqueue while the scope is left starts nothing in it any more."""
     wq = m.alloc_workqueue("full", bh.WQ.UNBOUND, 1, queue_depth=1)

@@ -73,7 +73,13 @@ void leave_scope(PyFuture* f) {
     PyObject* scope = std::exchange(f->scope, nullptr);
     if (scope == nullptr) return;
     PyObject* result = PyObject_CallMethod(scope, "_ended", "OO", f, f->failed ? f->result : Py_None);
-    if (result == nullptr) PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(f));
+    if (result == nullptr && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        // It came in between, and is for whoever waits: once more, where it can be raised.
+        PyErr_Clear();
+        PyErr_SetInterrupt();
+    } else if (result == nullptr) {
+        PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(f));
+    }
     Py_XDECREF(result);
     Py_DECREF(scope);
 }
@@ -452,8 +458,8 @@ PyObject* submit_object(Workqueue& wq, PyObject* scope, PyObject* const* args, P
         try {
             if (wq.backlog() != nullptr) enter_backlog(f, wq);
             if (scope != nullptr) {
-                py::handle(scope).attr("_enter")(py::handle(reinterpret_cast<PyObject*>(f)));
                 f->scope = Py_NewRef(scope);
+                py::handle(scope).attr("_enter")(py::handle(reinterpret_cast<PyObject*>(f)));
             }
             wq.queue(f->work);
         } catch (...) {

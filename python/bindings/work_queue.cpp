@@ -57,6 +57,8 @@ void describe_object(const void* object, char* buffer, std::size_t size) noexcep
             text = static_cast<const char*>(PyUnicode_DATA(name));
         else if (func != nullptr && PyCFunction_Check(func))
             text = reinterpret_cast<PyCFunctionObject*>(func)->m_ml->ml_name;
+        else if (func != nullptr && PyType_Check(func))
+            text = reinterpret_cast<PyTypeObject*>(func)->tp_name;
         else if (func != nullptr)
             text = Py_TYPE(func)->tp_name;
         else

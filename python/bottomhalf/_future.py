@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -100,16 +101,25 @@ class _Arrivals:
             self.completion.wait(timeout=timeout)
 
 
-def _deadline(timeout: float | None) -> float | None:
-    import time
+def _now() -> float:
+    machine = _core.current_machine()
+    return machine.now if machine.simulated else time.monotonic()
 
-    return None if timeout is None else time.monotonic() + timeout
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else _now() + timeout
 
 
 def _left(deadline: float | None) -> float | None:
-    import time
+    return None if deadline is None else max(0.0, deadline - _now())
 
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+def _forget(futures: Iterable[Any], arrivals: _Arrivals) -> None:
+    # Nobody waits any more: what is still pending is not to keep it.
+    for future in futures:
+        with future._condition:
+            if arrivals in future._done_callbacks:
+                future._done_callbacks.remove(arrivals)
 
 
 def wait(futures: Iterable[F], timeout: float | None = None, return_when: str = ALL_COMPLETED) -> DoneAndNotDone[F]:
@@ -137,22 +147,25 @@ def wait(futures: Iterable[F], timeout: float | None = None, return_when: str = 
     arrivals = _Arrivals()
     for future in everything:
         future.add_done_callback(arrivals)
-    while True:
-        while arrivals.arrived:
-            future = arrivals.arrived.pop()
-            done.add(future)
-            pending.discard(future)
-        if not pending:
-            break
-        if done and return_when == FIRST_COMPLETED:
-            break
-        if return_when == FIRST_EXCEPTION and any(not f.cancelled() and f.exception() is not None for f in done):
-            break
-        try:
-            arrivals.wait(pending, _left(deadline))
-        except TimeoutError:
-            if not arrivals.arrived:
+    try:
+        while True:
+            while arrivals.arrived:
+                future = arrivals.arrived.pop()
+                done.add(future)
+                pending.discard(future)
+            if not pending:
                 break
+            if done and return_when == FIRST_COMPLETED:
+                break
+            if return_when == FIRST_EXCEPTION and any(not f.cancelled() and f.exception() is not None for f in done):
+                break
+            try:
+                arrivals.wait(pending, _left(deadline))
+            except TimeoutError:
+                if not arrivals.arrived:
+                    break
+    finally:
+        _forget(pending, arrivals)
     return DoneAndNotDone(done, pending)
 
 
@@ -166,15 +179,19 @@ def as_completed(futures: Iterable[F], timeout: float | None = None) -> Iterator
     arrivals = _Arrivals()
     for future in everything:
         future.add_done_callback(arrivals)
-    for remaining in range(len(everything), 0, -1):
-        while not arrivals.arrived:
-            try:
-                arrivals.wait(everything, _left(deadline))
-            except TimeoutError:
-                if not arrivals.arrived:
-                    raise concurrent.futures.TimeoutError(
-                        f"{remaining} (of {len(everything)}) futures unfinished"
-                    ) from None
-        over = arrivals.arrived.pop(0)
-        everything.discard(over)
-        yield over
+    total = len(everything)
+    try:
+        while everything:
+            while not arrivals.arrived:
+                try:
+                    arrivals.wait(everything, _left(deadline))
+                except TimeoutError:
+                    if not arrivals.arrived:
+                        raise concurrent.futures.TimeoutError(
+                            f"{len(everything)} (of {total}) futures unfinished"
+                        ) from None
+            over = arrivals.arrived.pop(0)
+            everything.discard(over)
+            yield over
+    finally:
+        _forget(everything, arrivals)

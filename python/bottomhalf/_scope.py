@@ -28,11 +28,12 @@ def _misuse(text: str) -> _core.MisuseError:
 class _Entry:
     """An item in a scope. Under the scope's lock."""
 
-    __slots__ = ("before", "generation", "queued", "settled", "starting")
+    __slots__ = ("before", "generation", "queued", "settled", "starting", "work")
 
-    def __init__(self, before: WorkScope | None) -> None:
-        self.before = before  # whose it was, and is again if it is not queued here after all
-        self.starting = 0  # calls of queue() on their way
+    def __init__(self, work: _core.Work) -> None:
+        self.work = work
+        self.before: WorkScope | None = work._scope  # whose it was, and is again if it is not queued here after all
+        self.starting: list[int] = []  # the tasks whose calls of queue() are on their way
         self.generation = 0  # calls of queue() at all
         self.queued = False  # by one of them
         self.settled: _core.Completion | None = None  # of who waits until none is on its way
@@ -69,7 +70,7 @@ class WorkScope:
         # under it. Taken again by a signal's handler that starts something. The containers are read without it.
         self._lock = threading.RLock()
         self._futures: dict[Any, None] = {}  # those that are not over, in order
-        self._works: dict[_core.Work, _Entry] = {}
+        self._works: dict[int, _Entry] = {}  # by id(): a subclass may say that two items are equal
         self._exceptions: list[BaseException] = []
 
     # --- starting ---
@@ -107,35 +108,40 @@ class WorkScope:
             )
         if self.cancel_requested:
             return False
+        task = _core.current_task().pid
         with self._lock:
             self._workqueue("queue")
-            entry = self._works.get(work)
+            entry = self._works.get(id(work))
             if entry is None:
-                entry = self._works[work] = _Entry(work._scope)
-            entry.starting += 1
+                entry = self._works[id(work)] = _Entry(work)
+            entry.starting.append(task)
             entry.generation += 1
             work._scope = self
         queued = False
         try:
             queued = wq.queue(work, cpu=cpu)
+        except BaseException as error:
+            # A signal's exception may come when the item is queued already.
+            queued = not isinstance(error, Exception) and bool(work.busy)
+            raise
         finally:
             with self._lock:
-                entry.starting -= 1
+                entry.starting.remove(task)
                 entry.queued |= queued
                 settled = None
                 if not entry.starting:
                     settled, entry.settled = entry.settled, None
                     if not entry.queued:
-                        self._forget(work, entry)
+                        self._forget(entry)
             if settled is not None:
                 settled.complete_all()
         return queued and not (self._cancelled and work.cancel())
 
-    def _forget(self, work: _core.Work, entry: _Entry) -> None:
+    def _forget(self, entry: _Entry) -> None:
         # Under the lock.
-        self._works.pop(work, None)
-        if work._scope is self:  # another scope may have queued it since
-            work._scope = None if entry.queued else entry.before
+        self._works.pop(id(entry.work), None)
+        if entry.work._scope is self:  # another scope may have queued it since
+            entry.work._scope = None if entry.queued else entry.before
 
     def _workqueue(self, call: str) -> _core.Workqueue:
         if self._state != "open" or self._wq is None:
@@ -160,9 +166,9 @@ class WorkScope:
         self._cancelled = True
         for future in list(self._futures):
             future.cancel()
-        for work, entry in list(self._works.items()):
+        for entry in list(self._works.values()):
             if entry.queued:  # else it may be somebody else's; queue() looks once it knows
-                work.cancel()
+                entry.work.cancel()
 
     def _failed(self, error: BaseException) -> None:
         # Called when an item's handler has raised, while it still counts as running.
@@ -177,11 +183,18 @@ class WorkScope:
             self._failed(error)
 
     def _wait(self) -> None:
+        task = _core.current_task().pid
         while self._futures or self._works:
             for future in list(self._futures):
                 future._wait(None)
-            for work, entry in list(self._works.items()):
+                self._futures.pop(future, None)  # also if a signal's exception has ended _ended()
+            for entry in list(self._works.values()):
+                work = entry.work
                 with self._lock:
+                    while task in entry.starting:
+                        # A call of its own, which a signal's exception has ended: nobody knows where.
+                        entry.starting.remove(task)
+                        entry.queued = True
                     generation = entry.generation
                     settled = None
                     if entry.starting:
@@ -194,7 +207,7 @@ class WorkScope:
                     pass
                 with self._lock:
                     if not entry.starting and entry.generation == generation:
-                        self._forget(work, entry)
+                        self._forget(entry)
 
     def _close(self) -> bool:
         with self._lock:
@@ -231,7 +244,8 @@ class WorkScope:
         if not errors or (value is not None and not isinstance(value, Exception)):
             return
         if sys.version_info >= (3, 11):
-            everything = errors if value is None else [value, *errors]
+            # It may have come through a result() in the block as well.
+            everything = errors if value is None else [value, *(e for e in errors if e is not value)]
             raise builtins.BaseExceptionGroup(f"{len(errors)} failed in a WorkScope", everything) from None
         if value is None:
             raise errors[0]

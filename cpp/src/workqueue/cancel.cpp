@@ -102,6 +102,11 @@ bool cancel_common_sync(Work& work, bool (*take_timer)(Work&), bool disable, Nan
     explore_point();
     try {
         WorkqueueSubsystem::flush_item(work, deadline, true);
+    } catch (const DeadlockError&) {
+        // Refused. What was removed stays so: it may have been what closed the circle.
+        if (disable) undo_disable(work);
+        restore();
+        throw;
     } catch (...) {
         restore();
         throw;
