@@ -289,6 +289,28 @@ def test_a_wait_with_a_time_limit_is_no_deadlock(m):
     wq.destroy(LONG)
 
 
+@pytest.mark.parametrize("flags", [bh.WQ(0), bh.WQ.UNBOUND, bh.WQ.MANAGED], ids=["bound", "unbound", "managed"])
+def test_places_used_up_by_its_own_next_run(m, flags):
+    """The second place is that of the item's own next run, which cannot begin before this one has ended."""
+    wq = m.alloc_workqueue("small", flags, 2)
+    inner = bh.Work(noop)
+    answers = []
+
+    def outer(work):
+        if answers:
+            return
+        answers.append(None)
+        wq.queue(work, cpu=0)
+        wq.queue(inner, cpu=0)
+        answers.append(ask(inner.flush))
+
+    work = bh.Work(outer)
+    wq.queue(work, cpu=0)
+    work.flush(LONG)
+    assert "behind outer" in refused(*answers)
+    inner.flush(LONG)
+
+
 def test_a_place_that_becomes_free_is_no_deadlock(m):
     """One of two places waits for a held-back item; the other's item ends by itself, and all is well."""
     wq = m.alloc_workqueue("two-places", bh.WQ.UNBOUND, 2)

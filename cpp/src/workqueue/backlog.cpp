@@ -8,10 +8,12 @@ using namespace work_data;
 
 namespace {
 
+// One that has a place is queued once: what must wait for its own run has none.
 bool has_item_of(List& list, const PoolWorkqueue* pwq) noexcept {
     for (ListNode* n = list.begin(); n != list.end(); n = n->next) {
-        const std::uint64_t word = container_of(n, &Work::entry)->data.load(std::memory_order_relaxed);
-        if (pwq_of(word) == pwq && (word & kInactive) == 0) return true;
+        const Work* item = container_of(n, &Work::entry);
+        const std::uint64_t word = item->data.load(std::memory_order_relaxed);
+        if (pwq_of(word) == pwq && (word & kInactive) == 0 && pwq->pool->find_executing(item) == nullptr) return true;
     }
     return false;
 }

@@ -112,6 +112,21 @@ void WaitSearch::explore(std::size_t node) {
                     continue;
                 users.push_back(node_of(*static_cast<const WaitScope*>(w->task->waits_for)));
             }
+            // An item that is active again, and cannot begin before its own run that waits has ended.
+            const auto again = [&](List& list) {
+                for (ListNode* n = list.begin(); n != list.end(); n = n->next) {
+                    const Work* item = container_of(n, &Work::entry);
+                    const std::uint64_t word = item->data.load(std::memory_order_relaxed);
+                    const PoolWorkqueue* pwq = pwq_of(word);
+                    if (pwq == nullptr || (word & kInactive) != 0 || limit_group(*pwq) != groups_[g].key) continue;
+                    const Worker* w = pool.find_executing(item);
+                    if (w != nullptr && w->task != nullptr && w->task->waits_for != nullptr)
+                        users.push_back(node_of(*static_cast<const WaitScope*>(w->task->waits_for)));
+                }
+            };
+            for (List* list : {&pool.worklist, &pool.outside.held, &pool.inside.held}) again(*list);
+            for (ListNode* n = pool.workers.begin(); n != pool.workers.end(); n = n->next)
+                again(container_of(n, &Worker::pool_node)->scheduled);
         });
         groups_[g].nodes = std::move(users);
     }
