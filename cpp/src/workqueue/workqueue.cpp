@@ -141,6 +141,17 @@ std::size_t Workqueue::in_flight() const {
     return n;
 }
 
+std::size_t Workqueue::active() const {
+    std::size_t n = 0;
+    RawGuard wq_guard(lock_);
+    for (PoolWorkqueue* pwq : pwqs_) {
+        RawGuard guard(pwq->pool->lock);
+        pwq->pool->splice_inbox();
+        n += static_cast<std::size_t>(pwq->nr_active);
+    }
+    return n;
+}
+
 void Workqueue::bound_backlog(unsigned depth, WhenFull when_full) {
     if (depth == 0) throw InvalidArgument("queue_depth=0 is out of range: from 1, or none for no bound");
     if (backlog_ != nullptr)

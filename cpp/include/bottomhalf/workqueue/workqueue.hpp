@@ -86,6 +86,8 @@ public:
     WorkqueueStats stats() const noexcept;
     // Items queued or running, armed timers not counted. A hint.
     std::size_t in_flight() const;
+    // Items that count against max_active now, running or about to. A hint.
+    std::size_t active() const;
     // Bounds what waits in it: whoever queues for others takes a place of the backlog first (Python's submit does).
     // Once, before the workqueue is used. Throws InvalidArgument (depth 0), MisuseError (it has one). CONTEXT: task.
     void bound_backlog(unsigned depth, WhenFull when_full);
