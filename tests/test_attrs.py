@@ -610,3 +610,68 @@ def test_power_efficient(boot, on):
         assert bool(m.system_power_efficient_wq.flags & bh.WQ.UNBOUND) == on
         assert not m.system_wq.flags & bh.WQ.UNBOUND
         works_on(m)
+
+
+def test_changes_of_different_attributes_meet(m):
+    """Each property is changed alone: what another thread changes at the same time is not lost."""
+    wq = m.alloc_workqueue("both", bh.WQ.UNBOUND)
+
+    def change(name, value):
+        setattr(wq, name, value)
+
+    for i in range(60):
+        nice, scope = i % 3 + 1, ("numa", "system", "smt")[i % 3]
+        tasks = [m.spawn(change, "nice", nice), m.spawn(change, "affinity_scope", scope)]
+        for task in tasks:
+            task.join(LONG)
+        assert (wq.nice, wq.affinity_scope) == (nice, scope)
+
+
+def test_a_change_while_a_cpu_goes_and_comes(m):
+    """The pools are chosen anew for the CPUs that are left, with the attributes that are in force then."""
+    wq = m.alloc_workqueue("both", bh.WQ.UNBOUND)
+    over = []
+
+    def flip():
+        while not over:
+            m.cpu_down(1)
+            m.cpu_up(1)
+            if m.simulated:  # its time would stand still
+                m.sleep(0.00003)
+
+    flips = m.spawn(flip, cpu=0)
+    lost = 0
+    for i in range(200):
+        wq.nice = i % 2 + 1
+        m.sleep(0.0001)
+        lost += wq.nice != i % 2 + 1
+    over.append(True)
+    flips.join(LONG)
+    assert lost == 0
+    assert wq.submit(pow, 2, 3).result(LONG) == 8
+
+
+def test_waiting_for_a_later_item_behind_a_change(m):
+    """After a change the ordered workqueue's next item lies in another pool: waiting for it in the one before."""
+    wq = m.alloc_ordered_workqueue("o")
+    later = bh.Work(noop)
+    started, go = bh.Completion(), bh.Completion()
+    answers = []
+
+    def first(work):
+        started.complete()
+        go.wait(LONG)
+        try:
+            answers.append(later.flush())
+        except bh.DeadlockError as error:
+            answers.append(str(error))
+
+    work = bh.Work(first)
+    wq.queue(work)
+    started.wait(LONG)
+    wq.nice = 1
+    wq.queue(later)
+    go.complete()
+    work.flush(LONG)
+    later.flush(LONG)
+    assert "held back by max_active=1 of workqueue 'o' behind first" in answers[0]

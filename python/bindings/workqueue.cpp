@@ -228,14 +228,19 @@ void register_workqueue(py::module_& m) {
                  return py::make_tuple(attrs.nice, cpu_tuple(attrs.cpumask), scope_name(attrs.scope), attrs.strict);
              })
         .def("_set_attrs",
-             [](Workqueue& wq, int nice, const std::vector<int>& cpus, const std::string& scope, bool strict) {
-                 WorkqueueAttrs attrs;
-                 attrs.nice = nice;
-                 for (int cpu : cpus) attrs.cpumask.set(wq.domain().check_cpu(cpu, "cpumask"));
-                 attrs.scope = scope_of(scope);
-                 attrs.strict = strict;
+             [](Workqueue& wq, std::optional<int> nice, const std::optional<std::vector<int>>& cpus,
+                const std::optional<std::string>& scope, std::optional<bool> strict) {
+                 WorkqueueAttrs given;
+                 if (cpus)
+                     for (int cpu : *cpus) given.cpumask.set(wq.domain().check_cpu(cpu, "cpumask"));
+                 if (scope) given.scope = scope_of(*scope);
                  MaybeRelease release;
-                 wq.set_attrs(attrs);
+                 wq.change_attrs([&](WorkqueueAttrs& attrs) {
+                     if (nice) attrs.nice = *nice;
+                     if (cpus) attrs.cpumask = given.cpumask;
+                     if (scope) attrs.scope = given.scope;
+                     if (strict) attrs.strict = *strict;
+                 });
              })
         .def_property_readonly(
             "pools",

@@ -114,7 +114,7 @@ def get_attrs(wq: _core.Workqueue) -> WorkqueueAttrs:
     return WorkqueueAttrs(*wq._attrs())
 
 
-def set_attrs(wq: _core.Workqueue, attrs: WorkqueueAttrs) -> None:
+def _checked(attrs: WorkqueueAttrs) -> dict[str, Any]:
     if not isinstance(attrs, WorkqueueAttrs):
         raise TypeError(f"attrs must be a bottomhalf.WorkqueueAttrs, not {type(attrs).__name__}")
     for name, kind in (("nice", int), ("affinity_scope", str)):
@@ -126,7 +126,16 @@ def set_attrs(wq: _core.Workqueue, attrs: WorkqueueAttrs) -> None:
         raise ValueError("cpumask is empty: name a CPU, or None for all")
     if not -(2**31) <= attrs.nice < 2**31:
         raise ValueError(f"nice={attrs.nice} is out of range: allowed are -20 to 19")
-    wq._set_attrs(attrs.nice, cpus or [], attrs.affinity_scope, bool(attrs.affinity_strict))
+    return {
+        "nice": attrs.nice,
+        "cpumask": cpus or [],
+        "affinity_scope": attrs.affinity_scope,
+        "affinity_strict": bool(attrs.affinity_strict),
+    }
+
+
+def set_attrs(wq: _core.Workqueue, attrs: WorkqueueAttrs) -> None:
+    wq._set_attrs(*_checked(attrs).values())
 
 
 def _single(name: str, doc: str) -> property:
@@ -138,7 +147,8 @@ def _single(name: str, doc: str) -> property:
         if name == "cpumask" and value is not None:
             value = frozenset(value)
         setattr(attrs, name, value)
-        set_attrs(wq, attrs)
+        # The others stay as they are by then.
+        wq._set_attrs(*(v if n == name else None for n, v in _checked(attrs).items()))
 
     return property(get, set_, doc=doc)
 

@@ -17,26 +17,49 @@ WorkqueueAttrs Workqueue::attrs() const {
     return attrs;
 }
 
-void Workqueue::set_attrs(const WorkqueueAttrs& wanted) {
+void Workqueue::change_attrs(const std::function<void(WorkqueueAttrs&)>& change) {
     if (!attributed())
         throw MisuseError("attrs-fixed", "apply_workqueue_attrs('" + name_ +
                                              "'): only an unbound workqueue has attributes to set; allocate one "
                                              "with UNBOUND");
-    if (wanted.nice < -20 || wanted.nice > 19)
-        throw InvalidArgument("nice=" + std::to_string(wanted.nice) + " is out of range: allowed are -20 to 19");
-    WorkqueueAttrs attrs = wanted;
-    const CpuMask all = CpuMask::first_n(domain_.nr_cpus);
-    if (attrs.cpumask.empty()) attrs.cpumask = all;
-    if (!((attrs.cpumask & all) == attrs.cpumask))
-        throw InvalidArgument("cpumask=" + attrs.cpumask.to_list() + " names CPUs that machine '" + domain_.name +
-                              "' does not have: allowed are 0 to " + std::to_string(domain_.nr_cpus - 1));
-    require_open("apply_workqueue_attrs");
-    might_sleep(domain_.self(), "apply_workqueue_attrs");
-    update_pools(attrs);
+    for (;;) {
+        WorkqueueAttrs attrs;
+        std::uint64_t version;
+        {
+            RawGuard guard(lock_);
+            attrs = attrs_;
+            version = attrs_version_;
+        }
+        change(attrs);
+        if (attrs.nice < -20 || attrs.nice > 19)
+            throw InvalidArgument("nice=" + std::to_string(attrs.nice) + " is out of range: allowed are -20 to 19");
+        const CpuMask all = CpuMask::first_n(domain_.nr_cpus);
+        if (attrs.cpumask.empty()) attrs.cpumask = all;
+        if (!((attrs.cpumask & all) == attrs.cpumask))
+            throw InvalidArgument("cpumask=" + attrs.cpumask.to_list() + " names CPUs that machine '" + domain_.name +
+                                  "' does not have: allowed are 0 to " + std::to_string(domain_.nr_cpus - 1));
+        require_open("apply_workqueue_attrs");
+        might_sleep(domain_.self(), "apply_workqueue_attrs");
+        if (update_pools(attrs, version)) return;
+    }
+}
+
+void Workqueue::refresh_pools() {
+    for (bool done = false; !done;) {
+        WorkqueueAttrs attrs;
+        std::uint64_t version;
+        {
+            RawGuard guard(lock_);
+            attrs = attrs_;
+            version = attrs_version_;
+        }
+        done = update_pools(attrs, version);
+    }
 }
 
 // A worker pool is made without a lock of the workqueue: that starts a thread.
-void Workqueue::update_pools(const WorkqueueAttrs& attrs) {
+bool Workqueue::update_pools(const WorkqueueAttrs& attrs, std::uint64_t version) {
+    const unsigned cpu_changes = subsystem_.cpu_changes();
     // As Linux numbers them: first the pool of the whole mask, which serves ordered workqueues, then the pods.
     WorkerPool& whole = subsystem_.unbound_pool(attrs, attrs.cpumask);
     std::vector<PoolWorkqueue*> fresh;
@@ -48,11 +71,17 @@ void Workqueue::update_pools(const WorkqueueAttrs& attrs) {
         fresh.push_back(subsystem_.new_pwq(pool, *this, node_for(pool)));
     }
     RawGuard guard(lock_);
+    if (attrs_version_ != version || subsystem_.cpu_changes() != cpu_changes) {
+        for (PoolWorkqueue* pwq : fresh) subsystem_.free_pwq(pwq);
+        return false;
+    }
+    ++attrs_version_;
     attrs_ = attrs;
     for (unsigned cpu = 0; cpu < fresh.size(); ++cpu) install(cpu, *fresh[cpu]);
     if (ordered()) unplug_oldest();
     prune();
     adjust_limits();
+    return true;
 }
 
 // Under lock_.

@@ -10,8 +10,10 @@ using namespace work_data;
 
 namespace {
 
-// Whose items share a limit: those of a pool workqueue, or of all that have one node.
+// Whose items share a limit: those of a pool workqueue, or of all that have one node. In an ordered workqueue one item
+// is active, in whichever of its pool workqueues: after a change of its attributes the later ones wait for the older.
 const void* limit_group(const PoolWorkqueue& pwq) noexcept {
+    if (pwq.wq->ordered()) return pwq.wq;
     return pwq.node != nullptr ? static_cast<const void*>(pwq.node) : &pwq;
 }
 

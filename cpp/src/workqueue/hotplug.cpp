@@ -5,8 +5,9 @@ namespace bottomhalf {
 
 // Pods that have lost their last CPU, or have one again, and the limits of nodes.
 void WorkqueueSubsystem::update_unbound() {
+    cpu_changes_.fetch_add(1u);
     for (auto& wq : workqueues())
-        if (wq->attributed()) wq->update_pools(wq->attrs());
+        if (wq->attributed()) wq->refresh_pools();
 }
 
 void WorkqueueSubsystem::cpu_down(unsigned cpu) {

@@ -22,7 +22,8 @@ Workqueue::Workqueue(WorkqueueSubsystem& subsystem, std::string name, unsigned f
         WorkqueueAttrs attrs;
         attrs.nice = nice;
         attrs.cpumask = CpuMask::first_n(domain_.nr_cpus);
-        update_pools(attrs);
+        while (!update_pools(attrs, 0)) {
+        }
         return;
     }
     // A managed workqueue has one queue; the others one for each CPU.

@@ -126,12 +126,15 @@ public:
     // The pool for these CPUs and attributes; shared by all workqueues that have the same.
     WorkerPool& unbound_pool(const WorkqueueAttrs& attrs, const CpuMask& pod);
     void run_bh(unsigned cpu, Softirq level, Task& self, GatePass& pass);
+    // How often a CPU has come or gone.
+    unsigned cpu_changes() const noexcept { return cpu_changes_.load(); }
 
 private:
     void update_unbound();
     WorkerPool& shared_pool(const std::string& key, PoolKind kind, int nice, unsigned width, const TaskLimits& limits);
 
     Domain& domain_;
+    Atomic<unsigned> cpu_changes_{0};   // A: raised before the pools of unbound workqueues are chosen anew
     std::unique_ptr<Monitor> monitor_;  // I
     const bool power_efficient_;
     mutable RawLock lock_;

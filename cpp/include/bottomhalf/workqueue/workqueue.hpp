@@ -4,6 +4,7 @@
 // Fields: I: set when made; W: under the workqueue's lock (taken outside pool locks); A: atomic.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,7 +54,12 @@ public:
     // Linux: apply_workqueue_attrs. New items go to pools of these attributes, what is queued stays where it is, and so
     // does an item that keeps requeueing itself. An ordered workqueue stays ordered: items of the new pool wait for
     // those of the old one. CONTEXT: task that may sleep. Throws InvalidArgument, MisuseError when it is not unbound.
-    void set_attrs(const WorkqueueAttrs& attrs);
+    void set_attrs(const WorkqueueAttrs& attrs) {
+        change_attrs([&](WorkqueueAttrs& all) { all = attrs; });
+    }
+    // The same, of those that are in force then, as one step: what others change meanwhile is not lost. `change` may be
+    // called several times. (Linux: a store to one of the workqueue's files in sysfs)
+    void change_attrs(const std::function<void(WorkqueueAttrs&)>& change);
     // Linux: queue_work_node: on the caller's CPU if it is of that node, else on the node's first that is online.
     // Throws MisuseError when the workqueue is not unbound. CONTEXT: any.
     bool queue_node(Work& work, int node);
@@ -141,7 +147,9 @@ private:
     void adjust_limits();
     int change_max_active(int max_active);
     void limit_nodes(int limit);
-    void update_pools(const WorkqueueAttrs& attrs);  // also when CPUs came or went
+    // False, and nothing is done: somebody else has changed the attributes since that version, or a CPU came or went.
+    bool update_pools(const WorkqueueAttrs& attrs, std::uint64_t version);
+    void refresh_pools();  // when CPUs came or went
     void install(unsigned cpu, PoolWorkqueue& fresh);
     void unplug_oldest();
     void prune();
@@ -164,6 +172,7 @@ private:
     // Unbound: where items of each CPU go. Changes under the lock of the pool that they went to before.
     std::unique_ptr<Atomic<PoolWorkqueue*>[]> route_;
     WorkqueueAttrs attrs_;                            // W
+    std::uint64_t attrs_version_ = 0;                 // W
     WorkqueueStats past_;                             // W: of pool workqueues that are no more
     std::vector<std::unique_ptr<NodeActive>> nodes_;  // I: unbound, not ordered: a node each, and one for no node
     Backlog* backlog_ = nullptr;                      // I: null: no bound
